@@ -1,0 +1,54 @@
+/*
+ * An analysis answers one question: it takes what the lower layers found and fills a report, or
+ * streams rows. analysis_<name>.c and a line in analyses.def; each is a verb of the command line
+ * and a command of the debugger plugin.
+ */
+#pragma once
+
+#include <corewalk/corewalk.h>
+
+#include "classify/classify.h"
+#include "report/render.h"
+
+/* What an analysis needs done before it runs; each includes those before it. */
+enum cw_stage {
+    CW_STAGE_IMAGE,
+    CW_STAGE_HEAP,
+    CW_STAGE_CLASSIFY,
+};
+
+/* Everything known about the target. Parts of stages that did not run are zeroed. */
+struct cw_analysis_input {
+    const struct cw_target *target;
+    const struct cw_space *space;
+    const struct cw_image *image;
+    const struct cw_heap *heap;
+    const struct cw_classification *classification;
+    const struct cw_notes *coverage;
+    const struct cw_notes *findings;
+    const struct corewalk_request *request; /* already checked against the verb's options */
+    struct cw_arena *memory;                /* for what the report borrows; lives with the report */
+};
+
+struct cw_analysis {
+    struct corewalk_verb verb;
+    enum cw_stage stage;
+    /* Exactly one of the two is set. */
+    enum cw_status (*report)(const struct cw_analysis_input *input,
+                             struct cw_report *report,
+                             struct cw_error *err);
+    enum cw_status (*stream)(const struct cw_analysis_input *input,
+                             const struct cw_renderer *renderer,
+                             const struct cw_style *style,
+                             const struct cw_writer *writer,
+                             struct cw_error *err);
+};
+
+/* NULL when no verb has this name. */
+const struct cw_analysis *cw_analysis_named(const char *name);
+
+/* All of them, in the order of analyses.def. */
+const struct cw_analysis *const *cw_analyses(size_t *ret_count);
+
+/* The value of a setting as typed; NULL when it was not given. A flag that was given is "". */
+const char *cw_request_setting(const struct corewalk_request *request, const char *option);
