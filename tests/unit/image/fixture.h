@@ -94,6 +94,12 @@ static inline const struct cw_note *note_of(const struct session *session, const
     return NULL;
 }
 
+/* Is there such a note, with these words in it? */
+static inline bool note_says(const struct cw_note *note, const char *words)
+{
+    return note != NULL && strstr(note->text, words) != NULL;
+}
+
 /* A folder for the files of one test. */
 struct folder {
     char path[64];
@@ -196,8 +202,8 @@ static inline void elf_add_symbol(struct elf *elf, const char *name, Elf64_Sym s
     Elf64_Sym *symbols = (Elf64_Sym *)(void *)(elf->bytes + ELF_SYMBOLS_OFF);
     symbol.st_name = (Elf64_Word)elf->string_bytes;
     symbols[elf->symbol_count++] = symbol;
-    memcpy(elf->bytes + ELF_STRINGS_OFF + elf->string_bytes, name, strlen(name) + 1);
-    elf->string_bytes += strlen(name) + 1;
+    char *end = stpcpy((char *)elf->bytes + ELF_STRINGS_OFF + elf->string_bytes, name);
+    elf->string_bytes = (size_t)((uint8_t *)end + 1 - (elf->bytes + ELF_STRINGS_OFF));
     elf_section(elf, 5)->sh_size = elf->symbol_count * sizeof(Elf64_Sym);
     elf_section(elf, 6)->sh_size = elf->string_bytes;
 }
@@ -274,7 +280,9 @@ static inline struct elf *elf_make(void)
     }
     elf_make_headers(elf);
     elf_make_sections(elf);
-    memcpy(elf->bytes + ELF_NOTE_OFF, "\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0", 16);
+    static const uint8_t note[16] = {
+        4, 0, 0, 0, 20, 0, 0, 0, NT_GNU_BUILD_ID, 0, 0, 0, 'G', 'N', 'U'};
+    memcpy(elf->bytes + ELF_NOTE_OFF, note, sizeof note);
     elf_set_build_id(elf, 0xab);
     memset(elf->bytes + ELF_TEXT_OFF, 0xc3, 0x800);
     memset(elf->bytes + ELF_TEXT_OFF + 0x800, 'r', 0x800);

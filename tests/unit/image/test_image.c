@@ -15,7 +15,8 @@ static bool read_own(void *context, cw_addr address, void *buffer, size_t size)
 {
     (void)context;
     struct iovec local = {buffer, size};
-    struct iovec remote = {(void *)(uintptr_t)address, size};
+    struct iovec remote = {.iov_len = size};
+    memcpy(&remote.iov_base, &address, sizeof remote.iov_base);
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
@@ -27,33 +28,30 @@ struct own {
     size_t mapping_count;
 };
 
+/* "start-end rwxp offset device inode   path" */
 static void add_line(struct own *own, const char *line)
 {
-    unsigned long start;
-    unsigned long end;
-    unsigned long off;
-    char access[8];
-    int path_off = 0;
-    if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &start, &end, access, &off, &path_off) < 4 ||
-        access[0] != 'r' || strstr(line, "[v") != NULL || own->segment_count == LINE_LIMIT) {
+    char *next;
+    uint64_t start = strtoull(line, &next, 16);
+    uint64_t size = strtoull(next + 1, &next, 16) - start;
+    const char *access = next + 1;
+    uint64_t off = strtoull(access + 4, &next, 16);
+    const char *path = strpbrk(next, "/[");
+    if (access[0] != 'r' || strstr(line, "[v") != NULL || own->segment_count == LINE_LIMIT) {
         return;
     }
     uint32_t protection = CW_PROT_READ | (access[1] == 'w' ? CW_PROT_WRITE : 0) |
                           (access[2] == 'x' ? CW_PROT_EXEC : 0);
     own->segments[own->segment_count++] = (struct cw_segment){.start = start,
-                                                              .size_bytes = end - start,
-                                                              .stored_bytes = end - start,
-                                                              .held_bytes = end - start,
+                                                              .size_bytes = size,
+                                                              .stored_bytes = size,
+                                                              .held_bytes = size,
                                                               .protection = protection};
-    if (path_off > 0 && line[path_off] == '/') {
-        char *path = own->paths[own->mapping_count];
-        snprintf(path,
-                 sizeof own->paths[0],
-                 "%.*s",
-                 (int)strcspn(line + path_off, "\n"),
-                 line + path_off);
-        own->mappings[own->mapping_count++] = (struct cw_mapping){
-            .start = start, .size_bytes = end - start, .file_off = off, .path = path};
+    if (path != NULL && path[0] == '/') {
+        char *copy = own->paths[own->mapping_count];
+        snprintf(copy, sizeof own->paths[0], "%.*s", (int)strcspn(path, "\n"), path);
+        own->mappings[own->mapping_count++] =
+            (struct cw_mapping){.start = start, .size_bytes = size, .file_off = off, .path = copy};
     }
 }
 

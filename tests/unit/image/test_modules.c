@@ -197,9 +197,7 @@ static void copies_beyond_the_limit_are_said(void)
     }
     CU_ASSERT_EQUAL_FATAL(session_open(&session, builder, &no_options), CW_OK);
     CU_ASSERT_EQUAL(session.image.module_count, 16);
-    const struct cw_note *note = note_of(&session, "modules-skipped");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(note);
-    CU_ASSERT_EQUAL(strncmp(note->text, "4 modules", 9), 0);
+    CU_ASSERT_TRUE(note_says(note_of(&session, "modules-skipped"), "4 modules"));
     session_close(&session);
     core_builder_destroy(builder);
     free(elf);
@@ -218,9 +216,9 @@ static cw_addr executable_start(uint64_t auxv_type, uint64_t auxv_value)
         core_builder_auxv(builder, auxv_type, auxv_value);
     }
     CU_ASSERT_EQUAL_FATAL(session_open(&session, builder, &no_options), CW_OK);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(session.image.executable);
-    CU_ASSERT_TRUE(session.image.executable->is_executable);
-    cw_addr start = session.image.executable->start;
+    const struct cw_module *executable = session.image.executable;
+    CU_ASSERT_TRUE(executable != NULL && executable->is_executable);
+    cw_addr start = executable != NULL ? executable->start : 0;
     session_close(&session);
     core_builder_destroy(builder);
     free(elf);

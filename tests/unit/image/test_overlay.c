@@ -37,8 +37,8 @@ static void scene_close(struct scene *scene)
 static enum cw_provenance provenance_at(const struct scene *scene, cw_addr address)
 {
     const struct cw_region *region = cw_space_find(&scene->session.space, address);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(region);
-    return region->provenance;
+    CU_ASSERT_PTR_NOT_NULL(region);
+    return region != NULL ? region->provenance : CW_TRUNCATED;
 }
 
 static void code_comes_from_the_file(void)
@@ -50,9 +50,7 @@ static void code_comes_from_the_file(void)
     CU_ASSERT_EQUAL(provenance_at(&scene, base), CW_HELD);
     CU_ASSERT_EQUAL(provenance_at(&scene, base + 0x1000), CW_FROM_FILE);
     const uint8_t *bytes = cw_space_view(&scene.session.space, base + 0x17ff, 2);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
-    CU_ASSERT_EQUAL(bytes[0], 0xc3);
-    CU_ASSERT_EQUAL(bytes[1], 'r');
+    CU_ASSERT_TRUE(bytes != NULL && bytes[0] == 0xc3 && bytes[1] == 'r');
     scene_close(&scene);
 }
 

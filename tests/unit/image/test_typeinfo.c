@@ -312,31 +312,37 @@ static void symbols_stand_in_for_missing_names(void)
     free(path);
 }
 
+struct asker {
+    pthread_t thread;
+    const struct cw_image *image;
+    size_t widget_count;
+};
+
 static void *ask_everything(void *argument)
 {
-    const struct cw_image *image = argument;
-    size_t count = 0;
+    struct asker *asker = argument;
     struct cw_cxx_class class;
     for (cw_addr address = program; address < program + ELF_END_VADDR; address += 8) {
-        count += cw_cxx_class_at(image, address, &class) && strcmp(class.name, "Widget") == 0;
+        asker->widget_count +=
+            cw_cxx_class_at(asker->image, address, &class) && strcmp(class.name, "Widget") == 0;
     }
-    return (void *)count;
+    return NULL;
 }
 
 static void threads_may_ask_at_once(void)
 {
     struct scene scene;
-    pthread_t threads[4];
+    struct asker askers[4] = {0};
     scene_init(&scene);
     scene_open(&scene);
     for (size_t i = 0; i < 4; i++) {
-        CU_ASSERT_EQUAL_FATAL(
-            pthread_create(&threads[i], NULL, ask_everything, &scene.session.image), 0);
+        askers[i].image = &scene.session.image;
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&askers[i].thread, NULL, ask_everything, &askers[i]),
+                              0);
     }
     for (size_t i = 0; i < 4; i++) {
-        void *count;
-        pthread_join(threads[i], &count);
-        CU_ASSERT_PTR_EQUAL(count, (void *)1);
+        pthread_join(askers[i].thread, NULL);
+        CU_ASSERT_EQUAL(askers[i].widget_count, 1);
     }
     scene_close(&scene);
 }
