@@ -22,7 +22,7 @@ build | lib:iberty       | libiberty-dev      | binutils-devel
 build | pc:jansson       | libjansson-dev     | jansson-devel
 build | pc:smartcols     | libsmartcols-dev   | libsmartcols-devel
 build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
-tests | pc:cunit         | libcunit1-dev      | CUnit-devel
+build | pc:cunit         | libcunit1-dev      | CUnit-devel
 tests | cmd:git          | git                | git
 core  | cmd:gdb          | gdb                | gdb
 core  | cmd:gcore        | gdb                | gdb
