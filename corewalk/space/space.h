@@ -9,6 +9,7 @@
 
 #include "base/column.h"
 #include "base/load.h"
+#include "base/vector.h"
 #include "target/target.h"
 
 enum cw_provenance {
@@ -29,6 +30,7 @@ struct cw_region {
 };
 
 struct cw_fetch;
+struct cw_fetcher;
 
 struct cw_space {
     const struct cw_target *target;
@@ -40,6 +42,9 @@ struct cw_space {
     size_t region_count;
     struct cw_fetch *fetches; /* what callback targets have delivered */
     size_t fetch_count;
+    struct cw_fetcher *fetcher;
+    struct cw_vector region_items; /* behind regions */
+    struct cw_vector start_items;  /* cw_addr: the regions' starts, close together for look-ups */
 };
 
 /* Borrows the target, which must outlive it. */
@@ -67,6 +72,12 @@ const uint8_t *cw_space_view(const struct cw_space *space, cw_addr address, uint
  * over as much as there is. Stops at the region's end; fetches like cw_space_view.
  */
 uint64_t cw_space_run(const struct cw_space *space, cw_addr address, const uint8_t **ret_data);
+
+/*
+ * Did a callback target's bytes not fit into the byte budget? They were then reported as missing:
+ * what was found since is incomplete. Ask after each pass.
+ */
+bool cw_space_is_out_of_memory(const struct cw_space *space);
 
 /* Copies, also across regions. False, and the buffer unspecified, when a byte is missing. */
 bool cw_space_read(const struct cw_space *space, cw_addr address, void *buffer, size_t size);

@@ -81,9 +81,13 @@ struct cw_target {
     uint64_t missing_bytes; /* cut off a truncated file (sum of stored - held) */
     uint32_t pid;           /* 0: unknown */
     const char *program;    /* NT_PRPSINFO's name, at most 15 bytes, raw; "" when unknown */
-    uint32_t signal;        /* that ended the process, or 0 */
+    uint32_t signal;        /* that ended the process, or 0: it went on (gcore) */
 
-    /* Sorted by address; segments do not overlap. */
+    /*
+     * Sorted by address; segments do not overlap, nor do mappings. Where a core has no segment
+     * for (a part of) a mapping, as gdb's cores do for file pages that they leave out, there is
+     * one here with nothing stored and CW_PROT_READ: its true protection is not in the core.
+     */
     struct cw_segment *segments;
     size_t segment_count;
     struct cw_mapping *mappings;
