@@ -180,3 +180,25 @@ const struct cw_module *cw_image_module_at(const struct cw_image *image, cw_addr
                ? &image->modules[range->module_index]
                : NULL;
 }
+
+bool cw_image_is_code(const struct cw_image *image, cw_addr address)
+{
+    const struct cw_region *region = cw_space_find(image->space, address);
+    const struct cw_module *module = cw_image_module_at(image, address);
+    if (region == NULL || (region->protection & CW_PROT_EXEC) != 0 || module == NULL ||
+        cw_region_is_writable(region)) {
+        return region != NULL && (region->protection & CW_PROT_EXEC) != 0;
+    }
+    /* What the target holds has its true protection. */
+    const struct cw_module_detail *detail = cw_module_detail(image, module);
+    size_t count =
+        region->provenance != CW_HELD && detail->has_layout ? detail->layout.load_count : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct cw_elf_load *load = &detail->layout.loads[i];
+        cw_addr start = cw_elf_layout_address(&detail->layout, module->bias, load->vaddr);
+        if (load->is_executable && cw_range_has(start, load->memory_bytes, address)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -85,6 +85,12 @@ void cw_image_destroy(struct cw_image *image);
 /* The module one of whose mappings, or whose .bss, holds the address, or NULL. */
 const struct cw_module *cw_image_module_at(const struct cw_image *image, cw_addr address);
 
+/*
+ * Is it code: by the memory's protection, or, where that is not known (gdb's cores leave code
+ * out), by the program headers of the module?
+ */
+bool cw_image_is_code(const struct cw_image *image, cw_addr address);
+
 /* All look-ups below are binary searches without allocation, safe from several threads. */
 
 /* The section that holds the address, or NULL. */

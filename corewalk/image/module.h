@@ -19,6 +19,7 @@
 struct cw_module_detail {
     const char *raw_path; /* without " (deleted)" */
     bool is_deleted;
+    bool needs_file; /* a module only if its file is an ELF file */
     size_t first_mapping;
     size_t mapping_count;
     bool has_memory_layout;

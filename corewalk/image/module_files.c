@@ -48,11 +48,15 @@ static bool is_same_table(const struct cw_elf_layout *a, const struct cw_elf_lay
            memcmp(a->headers, b->headers, a->headers_bytes) == 0;
 }
 
-/* Reserved holes between segments have no access; they show nothing of the file's layout. */
-static bool is_accessible(const struct cw_image *image, const struct cw_mapping *mapping)
+/*
+ * Is it known to be more than a reserved hole between segments? Kernels say so by a protection,
+ * gdb by writing it to the core; what gdb leaves out looks readable and is not known.
+ */
+static bool is_segment(const struct cw_image *image, const struct cw_mapping *mapping)
 {
     const struct cw_region *region = cw_space_find(image->space, mapping->start);
-    return region != NULL && region->protection != 0;
+    return region != NULL && ((region->protection & (CW_PROT_EXEC | CW_PROT_WRITE)) != 0 ||
+                              (region->protection != 0 && region->provenance != CW_NOT_DUMPED));
 }
 
 static bool explains_mappings(const struct cw_image *image,
@@ -67,7 +71,7 @@ static bool explains_mappings(const struct cw_image *image,
     }
     for (size_t i = 0; i < detail->mapping_count; i++) {
         const struct cw_mapping *mapping = cw_module_mapping(image, detail, i);
-        if (is_accessible(image, mapping) &&
+        if (is_segment(image, mapping) &&
             cw_elf_layout_load_at(layout, page_bytes, bias, mapping->start, mapping->file_off) ==
                 NULL) {
             return false;
@@ -143,7 +147,7 @@ static void use_file(const struct cw_image *image,
     }
 }
 
-/* False: the path holds something else than an ELF file. */
+/* False: without this file, or because the path holds something else, it is no module. */
 static bool find_file(const struct cw_image *image,
                       const struct cw_image_options *options,
                       struct cw_module *module)
@@ -172,7 +176,7 @@ static bool find_file(const struct cw_image *image,
         }
         cw_elf_file_close(&file);
     }
-    return !is_other || module->is_executable || detail->has_memory_layout;
+    return module->is_executable || detail->has_memory_layout || (!is_other && !detail->needs_file);
 }
 
 /* An option that names nothing usable is said at once: nobody types it without a wish. */

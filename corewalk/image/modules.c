@@ -95,8 +95,14 @@ static uint64_t see_front(const struct cw_image *image,
     if (mapping->file_off != 0) {
         return 0;
     }
-    uint64_t size = cw_space_run(image->space, mapping->start, ret_data);
-    return cw_min(cw_min(size, mapping->size_bytes), FRONT_BYTES);
+    const struct cw_region *region = cw_space_find(image->space, mapping->start);
+    if (region == NULL) {
+        return 0;
+    }
+    uint64_t size = region->size_bytes - (mapping->start - region->start);
+    size = cw_min(cw_min(size, mapping->size_bytes), FRONT_BYTES);
+    *ret_data = cw_space_view(image->space, mapping->start, size);
+    return *ret_data != NULL ? size : 0;
 }
 
 /* The end of what a layout occupies when its first mapping lies there; 0: none that is sound. */
@@ -168,15 +174,45 @@ static struct cw_module_detail *start_group(struct collector *collector,
     return detail;
 }
 
-/* Is a group that was put together a module, or a file that someone reads through a mapping? */
-static bool is_module(const struct cw_image *image, const struct cw_module_detail *detail)
+static bool holds(const struct cw_image *image,
+                  const struct cw_module_detail *detail,
+                  cw_addr address)
+{
+    for (size_t i = 0; i < detail->mapping_count; i++) {
+        const struct cw_mapping *mapping = cw_module_mapping(image, detail, i);
+        if (cw_range_has(mapping->start, mapping->size_bytes, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does the kernel's auxiliary vector say that the program itself lies here? */
+static bool is_program(const struct cw_image *image, const struct cw_module_detail *detail)
+{
+    const struct cw_target *target = image->space->target;
+    return (target->auxv_phdr != 0 && holds(image, detail, target->auxv_phdr)) ||
+           (target->auxv_entry != 0 && holds(image, detail, target->auxv_entry));
+}
+
+/*
+ * Is a group that was put together a module, or a file that someone reads through a mapping?
+ * Protections are not all known: gdb leaves pages out of its cores without a word on them. So a
+ * second mapping, as modules have them, counts too; where the first bytes are not shown, and
+ * neither code nor the name speaks for a module, its file must be there and be an ELF file.
+ */
+static bool is_module(const struct cw_image *image, struct cw_module_detail *detail)
 {
     uint32_t protection = 0;
     for (size_t i = 0; i < detail->mapping_count; i++) {
         protection |= protection_of(image, cw_module_mapping(image, detail, i));
     }
     if (!detail->has_memory_layout) {
-        return (protection & CW_PROT_EXEC) != 0;
+        const char *slash = strrchr(detail->raw_path, '/');
+        bool is_sure = (protection & CW_PROT_EXEC) != 0 || is_program(image, detail) ||
+                       strstr(slash, ".so") != NULL;
+        detail->needs_file = !is_sure;
+        return is_sure || detail->mapping_count > 1;
     }
     uint32_t wanted = 0;
     for (size_t i = 0; i < detail->memory_layout.load_count; i++) {
@@ -184,14 +220,15 @@ static bool is_module(const struct cw_image *image, const struct cw_module_detai
         wanted |= load->is_executable ? CW_PROT_EXEC : 0;
         wanted |= load->is_writable ? CW_PROT_WRITE : 0;
     }
-    return wanted == 0 || (protection & (CW_PROT_EXEC | CW_PROT_WRITE)) != 0;
+    return wanted == 0 || detail->mapping_count > 1 ||
+           (protection & (CW_PROT_EXEC | CW_PROT_WRITE)) != 0;
 }
 
 /* Takes a finished group away again when it is none, or one too many. */
 static void finish_group(struct collector *collector, size_t *group_count)
 {
     struct cw_vector *details = &collector->details;
-    const struct cw_module_detail *last = cw_vector_at(details, details->count - 1);
+    struct cw_module_detail *last = cw_vector_at(details, details->count - 1);
     bool is_wanted = !collector->is_out_of_memory && is_module(collector->image, last);
     if (is_wanted && *group_count < CW_MODULE_COPY_LIMIT && details->count <= CW_MODULE_LIMIT) {
         (*group_count)++;
@@ -253,19 +290,6 @@ static int compare_details(const void *a, const void *b, void *context)
     return left->first_mapping < right->first_mapping ? -1 : 1;
 }
 
-static bool holds(const struct cw_image *image,
-                  const struct cw_module_detail *detail,
-                  cw_addr address)
-{
-    for (size_t i = 0; i < detail->mapping_count; i++) {
-        const struct cw_mapping *mapping = cw_module_mapping(image, detail, i);
-        if (cw_range_has(mapping->start, mapping->size_bytes, address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_code(const struct cw_image *image, const struct cw_module_detail *detail)
 {
     for (size_t i = 0; i < detail->mapping_count; i++) {
@@ -276,24 +300,21 @@ static bool has_code(const struct cw_image *image, const struct cw_module_detail
     return false;
 }
 
-/* The program: where the kernel's auxiliary vector points, else the lowest module with code. */
+/* The program: where the auxiliary vector points, else the lowest module with code. */
 static void mark_executable(struct cw_image *image)
 {
-    const struct cw_target *target = image->space->target;
-    const cw_addr hints[] = {target->auxv_phdr, target->auxv_entry};
-    for (size_t hint = 0; hint < sizeof hints / sizeof hints[0]; hint++) {
-        for (size_t i = 0; hints[hint] != 0 && i < image->module_count; i++) {
-            if (holds(image, &image->private->details[i], hints[hint])) {
+    bool (*const tests[])(const struct cw_image *, const struct cw_module_detail *) = {is_program,
+                                                                                       has_code};
+    for (size_t test = 0; test < sizeof tests / sizeof tests[0]; test++) {
+        for (size_t i = 0; i < image->module_count; i++) {
+            if (tests[test](image, &image->private->details[i])) {
                 image->modules[i].is_executable = true;
                 return;
             }
         }
     }
-    for (size_t i = 0; i < image->module_count; i++) {
-        if (has_code(image, &image->private->details[i])) {
-            image->modules[i].is_executable = true;
-            return;
-        }
+    if (image->module_count > 0) {
+        image->modules[0].is_executable = true;
     }
 }
 

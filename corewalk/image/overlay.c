@@ -3,19 +3,28 @@
  * the file itself declares read-only: what is writable there, and made read-only after relocation
  * (RELRO), was changed in memory and is not what the file says.
  */
+#include <string.h>
+
 #include "base/checked.h"
 #include "image/module.h"
 
+/* Missing, read-only, and of this place in this file. A region can go over several mappings. */
 static bool is_wanted(const struct cw_image *image,
                       const struct cw_region *region,
-                      const struct cw_mapping *mapping)
+                      const char *path,
+                      cw_addr address,
+                      uint64_t file_off)
 {
-    return (region->provenance == CW_NOT_DUMPED || region->provenance == CW_TRUNCATED) &&
-           !cw_region_is_writable(region) && !cw_region_is_anonymous(region) &&
-           &image->space->target->mappings[region->mapping_index] == mapping;
+    if ((region->provenance != CW_NOT_DUMPED && region->provenance != CW_TRUNCATED) ||
+        cw_region_is_writable(region) || cw_region_is_anonymous(region)) {
+        return false;
+    }
+    const struct cw_mapping *mapping = &image->space->target->mappings[region->mapping_index];
+    return mapping->file_off + (address - mapping->start) == file_off &&
+           strcmp(mapping->path, path) == 0;
 }
 
-/* Offers [from, to) of the mapping, all of it in the file, region by region. */
+/* Offers a range of the mapping, all of it in the file, region by region. */
 static enum cw_status overlay_range(struct cw_image *image,
                                     const struct cw_mapping *mapping,
                                     const struct cw_elf_file *file,
@@ -35,7 +44,7 @@ static enum cw_status overlay_range(struct cw_image *image,
         at = cw_max(at, region.start);
         uint64_t size = cw_min(region.size_bytes - (at - region.start), end - at);
         uint64_t file_off = mapping->file_off + (at - mapping->start);
-        if (is_wanted(image, &region, mapping)) {
+        if (is_wanted(image, &region, mapping->path, at, file_off)) {
             enum cw_status status = cw_space_overlay(space, at, size, file->data + file_off, err);
             if (status != CW_OK) {
                 return status;

@@ -162,12 +162,6 @@ static bool read_name(const struct cw_image *image, cw_addr type_info, char *buf
     return length >= TALL_NAME;
 }
 
-static bool is_code_or_zero(const struct cw_space *space, uint64_t slot)
-{
-    const struct cw_region *region = slot != 0 ? cw_space_find(space, slot) : NULL;
-    return slot == 0 || (region != NULL && (region->protection & CW_PROT_EXEC) != 0);
-}
-
 static int64_t sign_extend(const struct cw_space *space, uint64_t word)
 {
     return space->word_bytes == 8 ? (int64_t)word : (int32_t)(uint32_t)word;
@@ -186,7 +180,7 @@ static bool examine(const struct cw_image *image,
     uint64_t kind;
     if (!read_slot(space, vtable, -1, &type_info) || !in_module(image, type_info) ||
         !read_slot(space, vtable, -2, &offset) || !read_slot(space, vtable, 0, &slot) ||
-        !is_code_or_zero(space, slot)) {
+        (slot != 0 && !cw_image_is_code(image, slot))) {
         return false;
     }
     int64_t offset_to_top = sign_extend(space, offset);
