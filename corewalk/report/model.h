@@ -145,6 +145,7 @@ struct cw_report_section {
     const char *note;  /* a sentence under the content, in text and markdown; NULL: none */
     /* Shown instead of an empty table; NULL: an empty section is left out in text. */
     const char *empty_text;
+    size_t shown_row_limit; /* people see the first so many rows of a table; 0: all */
     enum cw_section_kind kind;
     bool hidden; /* JSON only */
     const struct cw_report_column *columns;
@@ -184,6 +185,14 @@ static inline struct cw_report_section *cw_report_section_at(const struct cw_rep
 static inline size_t cw_report_row_count(const struct cw_report_section *section)
 {
     return section->column_count == 0 ? 0 : section->cells.count / section->column_count;
+}
+
+/* Rows that people see. */
+static inline size_t cw_report_shown_row_count(const struct cw_report_section *section)
+{
+    size_t row_count = cw_report_row_count(section);
+    size_t limit = section->shown_row_limit;
+    return limit != 0 && limit < row_count ? limit : row_count;
 }
 
 static inline const struct cw_cell *cw_report_cell(const struct cw_report_section *section,

@@ -14,7 +14,7 @@ enum cw_status cw_output_init(struct cw_output *output,
     *output = (struct cw_output){.writer = *writer};
     output->buffer = cw_arena_alloc(arena, BUFFER_BYTES);
     if (output->buffer == NULL) {
-        return cw_error_set_memory(err, "output buffer", BUFFER_BYTES);
+        return cw_error_set_memory(err, "an output buffer");
     }
     output->capacity_bytes = BUFFER_BYTES;
     return CW_OK;

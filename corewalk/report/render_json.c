@@ -235,7 +235,7 @@ static enum cw_status dump(const json_t *root,
     size_t length = json_dumpb(root, NULL, 0, DUMP_FLAGS);
     char *text = cw_arena_alloc(arena, length + 1);
     if (text == NULL) {
-        return cw_error_set_memory(err, "JSON report", length + 1);
+        return cw_error_set_memory(err, "a JSON report");
     }
     json_dumpb(root, text, length, DUMP_FLAGS);
     put_dump(output, text, length);

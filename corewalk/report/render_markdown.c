@@ -165,7 +165,7 @@ static void put_row(struct cw_output *output,
 
 static bool is_number_column(const struct cw_report_section *section, size_t column)
 {
-    size_t row_count = cw_report_row_count(section);
+    size_t row_count = cw_report_shown_row_count(section);
     size_t row = 0;
     while (row + 1 < row_count && cw_cell_is_absent(cw_report_cell(section, row, column))) {
         row++;
@@ -196,7 +196,7 @@ static bool put_table(struct cw_output *output,
         }
     }
     cw_output_puts(output, "|\n");
-    for (size_t row = 0; row < cw_report_row_count(section); row++) {
+    for (size_t row = 0; row < cw_report_shown_row_count(section); row++) {
         put_row(output, section, shown, row);
     }
     return true;
@@ -233,7 +233,7 @@ static void put_lines(struct cw_output *output, const struct cw_report_section *
 static void put_commands(struct cw_output *output, const struct cw_report_section *section)
 {
     size_t fence = 3;
-    size_t row_count = cw_report_row_count(section);
+    size_t row_count = cw_report_shown_row_count(section);
     char buffer[CW_SHOW_BYTES];
     for (size_t row = 0; row < row_count; row++) {
         const struct cw_cell *cell = cw_report_cell(section, row, 0);
@@ -328,7 +328,7 @@ static enum cw_status render(const struct cw_report *report,
             continue;
         }
         if (!put_section(&output, section, report->arena, is_first)) {
-            return cw_error_set_memory(err, "markdown table", section->column_count);
+            return cw_error_set_memory(err, "a markdown table");
         }
         is_first = false;
     }

@@ -396,7 +396,7 @@ void cw_text_put_table(struct cw_text_page *page, const struct cw_report_section
     struct table table = {
         .page = page,
         .section = section,
-        .row_count = cw_report_row_count(section),
+        .row_count = cw_report_shown_row_count(section),
         .room = page->width - page->indent,
     };
     if (!measure(&table)) {
