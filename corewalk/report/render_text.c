@@ -47,8 +47,7 @@ static void put_section(struct cw_text_page *page, const struct cw_report_sectio
 {
     page->indent = 0;
     if (section->title != NULL) {
-        cw_text_put_styled(page, CW_TEXT_HEADING, section->title, strlen(section->title));
-        cw_output_newline(&page->output);
+        cw_text_put_wrapped(page, section->title, 0, CW_TEXT_HEADING);
         page->indent = INDENT;
     }
     if (cw_report_view(section) == CW_VIEW_EMPTY_TEXT) {
