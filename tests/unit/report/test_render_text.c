@@ -384,6 +384,26 @@ static void an_empty_stream_is_a_heading(void)
     fixture_deinit(&fixture);
 }
 
+static void only_the_heading_of_a_stream_is_styled(void)
+{
+    static const struct cw_report_column columns[] = {{"a", "name", 0}, {"b", "no", 0}};
+    static const unsigned widths[] = {6, 6};
+    const struct cw_cell cells[] = {cw_cell_text("x"), cw_cell_text("y")};
+    struct fixture fixture;
+    fixture_init(&fixture);
+    struct cw_row_stream stream = {.renderer = cw_renderer_named("text"),
+                                   .writer = sink_writer(&fixture.sink),
+                                   .style = {.color = true},
+                                   .columns = columns,
+                                   .widths = widths,
+                                   .column_count = 2};
+    CU_ASSERT_EQUAL(cw_row_stream_begin(&stream, &fixture.arena, &fixture.err), CW_OK);
+    CU_ASSERT_TRUE(cw_row_stream_add(&stream, cells));
+    CU_ASSERT_EQUAL(cw_row_stream_end(&stream, &fixture.err), CW_OK);
+    CU_ASSERT_STRING_EQUAL(fixture.sink.text, "\x1b[1mname    no\x1b[0m\nx       y\n");
+    fixture_deinit(&fixture);
+}
+
 CW_TEST_MAIN("report/render_text",
              CW_TEST(empty_reports_are_empty_pages),
              CW_TEST(fields_align_their_values),
@@ -396,4 +416,5 @@ CW_TEST_MAIN("report/render_text",
              CW_TEST(bars_of_nothing_are_left_out),
              CW_TEST(color_is_only_where_it_was_asked_for),
              CW_TEST(streams_align_by_hints),
-             CW_TEST(an_empty_stream_is_a_heading))
+             CW_TEST(an_empty_stream_is_a_heading),
+             CW_TEST(only_the_heading_of_a_stream_is_styled))
