@@ -47,8 +47,7 @@ static void put_section(struct cw_text_page *page, const struct cw_report_sectio
 {
     page->indent = 0;
     if (section->title != NULL) {
-        cw_text_put_styled(page, CW_TEXT_HEADING, section->title, strlen(section->title));
-        cw_output_newline(&page->output);
+        cw_text_put_wrapped(page, section->title, 0, CW_TEXT_HEADING);
         page->indent = INDENT;
     }
     if (cw_report_view(section) == CW_VIEW_EMPTY_TEXT) {
@@ -120,12 +119,17 @@ static void put_aligned(struct cw_output *output, const char *text, size_t width
 static void stream_head(struct cw_row_stream *stream, const struct cw_cell *first_row)
 {
     struct cw_output *output = &stream->output;
+    cw_output_puts(output, stream->style.color ? CW_TEXT_BOLD : "");
     for (size_t i = 0; i < stream->column_count; i++) {
         if (is_shown(stream, i)) {
             bool is_right = first_row != NULL && cw_show_is_number(&first_row[i]);
             put_aligned(
                 output, cw_report_label(&stream->columns[i]), width_hint(stream, i), is_right);
         }
+    }
+    if (stream->style.color) {
+        output->blanks = 0;
+        cw_output_puts(output, CW_TEXT_RESET);
     }
     cw_output_newline(output);
 }

@@ -13,7 +13,7 @@ enum {
 
 static const char *const escapes[] = {
     [CW_TEXT_PLAIN] = "",
-    [CW_TEXT_HEADING] = "\x1b[1m",
+    [CW_TEXT_HEADING] = CW_TEXT_BOLD,
     [CW_TEXT_BAR] = "\x1b[36m",
     [CW_TEXT_WARNING] = "\x1b[33m",
     [CW_TEXT_ERROR] = "\x1b[31m",
@@ -30,7 +30,7 @@ void cw_text_put_styled(struct cw_text_page *page,
     }
     cw_output_put(&page->output, bytes, count);
     if (is_styled) {
-        cw_output_puts(&page->output, "\x1b[0m");
+        cw_output_puts(&page->output, CW_TEXT_RESET);
     }
 }
 

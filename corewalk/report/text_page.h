@@ -24,6 +24,9 @@ enum cw_text_style {
     CW_TEXT_ERROR,
 };
 
+#define CW_TEXT_BOLD  "\x1b[1m"
+#define CW_TEXT_RESET "\x1b[0m"
+
 /* Puts `count` bytes, styled if the page has colors. */
 void cw_text_put_styled(struct cw_text_page *page,
                         enum cw_text_style style,

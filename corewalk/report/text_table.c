@@ -352,16 +352,17 @@ static bool is_short_below(const struct table *table, size_t start)
 /* Where text below rows starts: under the name, unless it would become a narrow strip there. */
 static unsigned below_column(const struct table *table)
 {
+    size_t least = table->page->indent + BELOW_INDENT;
     size_t at = table->page->indent;
     for (size_t i = 0; i < table->column_count; i++) {
         const struct column *column = &table->columns[i];
         if (has_flag(column, CW_COLUMN_CUT) && at + NARROWEST_BELOW <= table->page->width &&
             is_short_below(table, at)) {
-            return (unsigned)at;
+            return (unsigned)cw_max(at, least);
         }
         at += column->is_below ? 0 : column->width + GAP;
     }
-    return table->page->indent + BELOW_INDENT;
+    return (unsigned)least;
 }
 
 static void put_row(struct table *table, size_t row)
