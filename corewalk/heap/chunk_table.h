@@ -8,9 +8,14 @@
  *   extent  |chunk 17|18|   19    |20|        first_chunk = 17, chunk_count = 4
  *   granule  0        4  5         9   (16 bytes each on LP64, 8 on ILP32)
  *
- * Address to chunk is one cache line: a 32-byte cell for each 64 granules of an extent holds
- * their start bits and the number of chunks before it (rank); see shared facts in
- * docs/performance.md. An extent with a single chunk (mmapped) has no cells.
+ * Address to chunk is one cache line: a 32-byte cell for each 64 granules holds their start bits
+ * and the number of chunks before it (rank). Cells are aligned in the address space: an address
+ * of an extent lies in the cell
+ *
+ *   first_cell + (address >> (granule_shift + 6)) - (start >> (granule_shift + 6))
+ *
+ * so that neighbouring extents may share one. An extent with a single chunk (mmapped, or a
+ * stretch that is missing) has no cells.
  */
 #pragma once
 
@@ -41,7 +46,7 @@ static inline bool cw_chunk_state_is_held(enum cw_chunk_state state)
     return state == CW_CHUNK_USED || state == CW_CHUNK_MMAPPED;
 }
 
-/* 64 granules of an extent. */
+/* 64 granules of the address space. */
 struct cw_chunk_cell {
     uint64_t starts; /* bit i: a chunk starts at granule i */
     uint64_t live;   /* bit i: that chunk is not free to its successor (PREV_INUSE) */
@@ -55,7 +60,7 @@ struct cw_extent {
     uint32_t arena_index; /* into cw_heap.arenas; CW_NONE: mmapped */
     uint32_t first_chunk;
     uint32_t chunk_count;
-    uint64_t first_cell; /* meaningful when chunk_count > 1 or the extent is an arena's */
+    uint64_t first_cell; /* that of `start`; meaningless when chunk_count is 1 */
 };
 
 struct cw_chunk_table {
@@ -116,5 +121,13 @@ uint32_t cw_chunk_table_find(const struct cw_chunk_table *table, cw_addr address
 
 /* Everything about one chunk; the index must be in range. */
 struct cw_chunk cw_chunk_table_get(const struct cw_chunk_table *table, uint32_t index);
+
+static inline uint64_t cw_chunk_table_cell(const struct cw_chunk_table *table,
+                                           const struct cw_extent *extent,
+                                           cw_addr address)
+{
+    unsigned shift = table->granule_shift + 6;
+    return extent->first_cell + (address >> shift) - (extent->start >> shift);
+}
 
 void cw_chunk_table_destroy(struct cw_chunk_table *table);

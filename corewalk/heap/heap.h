@@ -41,7 +41,7 @@ struct cw_heap_range {
     cw_addr start;
     uint64_t size_bytes;
     enum cw_heap_range_kind kind;
-    uint32_t arena_index;
+    uint32_t arena_index; /* CW_NONE: in front of an aligned mmapped chunk */
 };
 
 /* How an allocator's layout was found: for the report. */
@@ -66,12 +66,14 @@ struct cw_heap {
      */
     bool has_mmap_count;
     struct cw_tally allocator_mmapped;
+    unsigned mmapped_overhead_bytes; /* of an mmapped chunk, what the program may not use */
 };
 
 /*
  * Finds and walks every allocator. A process without a known one yields an empty heap and a
- * coverage note, not an error; damage yields findings. CW_ERROR_MEMORY and CW_ERROR_CANCELLED are
- * the only ways to fail. The pool's workers are used for the walk.
+ * coverage note, not an error; damage yields findings. The ways to fail are CW_ERROR_MEMORY,
+ * CW_ERROR_CANCELLED, and CW_ERROR_UNSUPPORTED for more than 2^32 - 2 chunks. The pool's workers
+ * are used for the walk.
  */
 enum cw_status cw_heap_create(struct cw_space *space,
                               const struct cw_image *image,

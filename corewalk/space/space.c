@@ -149,12 +149,6 @@ static bool publish(struct cw_space *space, size_t first)
     return is_done;
 }
 
-static enum cw_status set_memory_error(const struct cw_space *space, struct cw_error *err)
-{
-    return cw_error_set_memory(
-        err, "the list of regions", (uint64_t)space->region_items.count * sizeof(struct cw_region));
-}
-
 enum cw_status cw_space_create(const struct cw_target *target,
                                struct cw_arena *arena,
                                struct cw_space *ret_space,
@@ -179,7 +173,8 @@ enum cw_status cw_space_create(const struct cw_target *target,
     for (size_t i = 0; is_made && i < target->segment_count; i++) {
         is_made = append_segment(&space, i, &index);
     }
-    enum cw_status status = is_made && publish(&space, 0) ? CW_OK : set_memory_error(&space, err);
+    enum cw_status status =
+        is_made && publish(&space, 0) ? CW_OK : cw_error_set_memory(err, "the list of regions");
     if (status == CW_OK) {
         status = cw_fetch_create_all(&space, err);
     }
@@ -325,5 +320,5 @@ enum cw_status cw_space_overlay(struct cw_space *space,
     cw_vector_deinit(&pieces);
     /* Also after a failure: the vector may have moved. */
     bool is_published = publish(space, first);
-    return is_done && is_published ? CW_OK : set_memory_error(space, err);
+    return is_done && is_published ? CW_OK : cw_error_set_memory(err, "the list of regions");
 }

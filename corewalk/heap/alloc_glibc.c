@@ -1,0 +1,224 @@
+/* The glibc allocator: the order in which its parts run. */
+#include "heap/allocator.h"
+#include "heap/glibc.h"
+
+static void init(struct glibc *glibc, struct cw_heap_builder *builder)
+{
+    struct cw_budget *budget = builder->runs.budget;
+    *glibc = (struct glibc){.builder = builder, .space = builder->space};
+    glibc->word_bytes = builder->space->word_bytes;
+    glibc->header_bytes = 2 * glibc->word_bytes;
+    glibc->min_chunk_bytes = 4 * glibc->word_bytes;
+    glibc->candidates = glibc_with_word_bytes(glibc->word_bytes);
+    cw_vector_init(&glibc->arenas, budget, sizeof(struct glibc_arena));
+    cw_vector_init(&glibc->spans, budget, sizeof(struct glibc_span));
+    cw_vector_init(&glibc->marks, budget, sizeof(struct glibc_mark));
+    cw_vector_init(&glibc->anchors, budget, sizeof(cw_addr));
+    cw_vector_init(&glibc->tcaches, budget, sizeof(struct glibc_tcache));
+}
+
+static void release(void *state)
+{
+    struct glibc *glibc = state;
+    cw_vector_deinit(&glibc->arenas);
+    cw_vector_deinit(&glibc->spans);
+    cw_vector_deinit(&glibc->marks);
+    cw_vector_deinit(&glibc->anchors);
+    cw_vector_deinit(&glibc->tcaches);
+}
+
+/* From 2.42 on libc sets its arena up even when another allocator takes its place. */
+static bool was_used(const struct glibc *glibc)
+{
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
+        if (glibc_arena_at(glibc, i)->system_bytes > 0) {
+            return true;
+        }
+    }
+    return glibc->mp.n_mmaps > 0;
+}
+
+static void note_absence(const struct glibc *glibc)
+{
+    cw_note_add(glibc->builder->coverage,
+                CW_WARNING,
+                "no-glibc-heap",
+                0,
+                glibc->arenas.count == 0
+                    ? "no arena of glibc's malloc was found: the C library's data may be missing "
+                      "from the input, or the program uses another allocator"
+                    : "glibc's malloc was never used: the program has an allocator of its own");
+}
+
+static bool find_parts(struct glibc *glibc)
+{
+    if (!glibc_find_arenas(glibc)) {
+        return false;
+    }
+    if (glibc->arenas.count == 0) {
+        note_absence(glibc);
+        return true;
+    }
+    glibc->alignment = glibc->layout->alignment;
+    glibc_find_mp(glibc);
+    if (!was_used(glibc)) {
+        note_absence(glibc);
+        glibc->arenas.count = 0;
+        return true;
+    }
+    return glibc_find_spans(glibc) && glibc_add_runs(glibc);
+}
+
+static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, struct cw_error *err)
+{
+    struct glibc *glibc = cw_arena_alloc(builder->heap->memory, sizeof *glibc);
+    if (glibc == NULL) {
+        return cw_error_set_memory(err, "the search for glibc's heap");
+    }
+    init(glibc, builder);
+    bool done = find_parts(glibc);
+    if (done && glibc->arenas.count > 0) {
+        *ret_state = glibc;
+        return CW_OK;
+    }
+    release(glibc);
+    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas");
+}
+
+static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct cw_error *err)
+{
+    struct glibc *glibc = state;
+    if (!cw_progress_report(builder->progress, "heap", 0, 2)) {
+        return cw_error_set(err, CW_ERROR_CANCELLED, "cancelled before the walk over the heap");
+    }
+    enum cw_status status = glibc_walk_spans(glibc, err);
+    if (status == CW_OK && !glibc_find_mmapped(glibc)) {
+        return cw_error_set_memory(err, "the list of mmapped chunks");
+    }
+    return status;
+}
+
+static void apply_marks(struct glibc *glibc, bool unknown_ones)
+{
+    uint8_t *states = glibc_states(glibc);
+    for (size_t i = 0; i < glibc->marks.count; i++) {
+        const struct glibc_mark *mark = cw_vector_at(&glibc->marks, i);
+        uint32_t index = glibc_chunk_at(glibc, mark->start);
+        if (index != CW_NONE && (mark->state == CW_CHUNK_UNKNOWN) == unknown_ones) {
+            states[index] = (uint8_t)mark->state;
+        }
+    }
+}
+
+static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct cw_error *err)
+{
+    struct glibc *glibc = state;
+    if (!cw_progress_report(builder->progress, "heap", 1, 2)) {
+        return cw_error_set(err, CW_ERROR_CANCELLED, "cancelled after the walk over the heap");
+    }
+    apply_marks(glibc, false);
+    if (!glibc_find_tcaches(glibc)) {
+        return cw_error_set_memory(err, "the list of thread caches");
+    }
+    glibc_vote_fastbins(glibc);
+    glibc_settle_linking(glibc);
+    glibc_mark_tcaches(glibc);
+    glibc_mark_fastbins(glibc);
+    glibc_mark_bins(glibc);
+    apply_marks(glibc, true);
+    return CW_OK;
+}
+
+/* ---- afterwards ---------------------------------------------------------------------------- */
+
+static void describe_layout(const struct glibc *glibc)
+{
+    struct cw_heap *heap = glibc->builder->heap;
+    unsigned first;
+    unsigned last;
+    glibc_release_range(glibc->candidates, &first, &last);
+    heap->layout.name = first == last ? cw_arena_printf(heap->memory, "2.%u", first)
+                                      : cw_arena_printf(heap->memory, "2.%u-2.%u", first, last);
+    const char *mp = glibc->mp.address == 0
+                         ? ""
+                         : cw_arena_printf(heap->memory, "; mp_ at 0x%" PRIx64, glibc->mp.address);
+    const char *caches =
+        glibc->tcaches.count == 0
+            ? ""
+            : cw_arena_printf(heap->memory,
+                              "; %zu thread cache%s of %" PRIu64 " bytes",
+                              glibc->tcaches.count,
+                              glibc->tcaches.count == 1 ? "" : "s",
+                              glibc_tcache_bytes(glibc->word_bytes, glibc->layout->tcache_form));
+    const char *links = glibc->mangled_votes > glibc->plain_votes   ? "; mangled links"
+                        : glibc->plain_votes > glibc->mangled_votes ? "; plain links"
+                                                                    : "";
+    heap->layout.evidence = cw_arena_printf(heap->memory,
+                                            "bins at +%u in %zu arena%s%s%s%s",
+                                            (unsigned)glibc->layout->bins_off,
+                                            glibc->arenas.count,
+                                            glibc->arenas.count == 1 ? "" : "s",
+                                            mp == NULL ? "" : mp,
+                                            caches == NULL ? "" : caches,
+                                            links);
+}
+
+/* What of an arena's own memory is in no chunk. */
+static void sum_gaps(struct cw_heap_builder *builder)
+{
+    for (size_t i = 0; i < builder->ranges.count; i++) {
+        const struct cw_heap_range *range = cw_vector_at(&builder->ranges, i);
+        if (range->kind != CW_RANGE_RESERVE && range->arena_index != CW_NONE) {
+            struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, range->arena_index);
+            arena->gap_bytes += range->size_bytes;
+        }
+    }
+}
+
+static void verify_arena(struct glibc *glibc, size_t index)
+{
+    struct cw_heap_builder *builder = glibc->builder;
+    const struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, index);
+    uint64_t sum = arena->gap_bytes;
+    for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
+        sum += arena->by_state[state].bytes;
+    }
+    if (sum != arena->system_bytes && glibc_arena_at(glibc, index)->has_sums) {
+        cw_note_add(builder->findings,
+                    CW_WARNING,
+                    "arena-sum",
+                    arena->address,
+                    "the arena at 0x%" PRIx64 " has taken %" PRIu64
+                    " bytes by its own count, but %" PRIu64 " were found",
+                    arena->address,
+                    arena->system_bytes,
+                    sum);
+    }
+}
+
+static void verify(struct cw_heap_builder *builder, void *state)
+{
+    struct glibc *glibc = state;
+    describe_layout(glibc);
+    sum_gaps(builder);
+    for (size_t i = 0; i < builder->arenas.count; i++) {
+        verify_arena(glibc, i);
+    }
+    if (glibc->mp.address == 0) {
+        cw_note_add(builder->coverage,
+                    CW_WARNING,
+                    "no-mp",
+                    0,
+                    "glibc's parameters (mp_) were not found: whether all mmapped chunks were "
+                    "found cannot be checked");
+    }
+}
+
+const struct cw_allocator cw_allocator_glibc = {
+    .name = "glibc",
+    .find = find,
+    .walk = walk,
+    .mark = mark,
+    .verify = verify,
+    .release = release,
+};

@@ -1,0 +1,202 @@
+/*
+ * What the parts of the glibc allocator share. Each glibc_<part>.c is one idea:
+ *
+ *   layout   the table of layouts            hop      from chunk to chunk, on all cores
+ *   arena    finding the arenas              walk     spans into runs, extents and chunks
+ *   mp       finding mp_                     resync   going on behind damage
+ *   span     where the arenas' memory lies   mmapped  chunks that are mappings
+ *   bins     free lists of the arenas        tcache   free lists of the threads
+ */
+#pragma once
+
+#include <inttypes.h>
+
+#include "base/load.h"
+#include "heap/glibc_layout.h"
+#include "heap/heap_builder.h"
+
+/* Flags in the low bits of a chunk's size. */
+enum {
+    GLIBC_PREV_INUSE = 1,
+    GLIBC_IS_MMAPPED = 2,
+    GLIBC_NON_MAIN = 4,
+    GLIBC_FLAGS = 7,
+};
+
+/* An arena's struct, read; `next` links were followed when it was found. */
+struct glibc_arena {
+    cw_addr address;
+    cw_addr bins; /* address of its bins */
+    bool is_main;
+    bool was_busy; /* its mutex was taken: an operation may have been under way */
+    bool has_sums; /* the two below could be read */
+    uint64_t system_bytes;
+    cw_addr top;
+    uint64_t top_bytes; /* 0: its header cannot be read */
+    cw_addr first_heap; /* of thread arenas: the heap_info in front of it */
+};
+
+struct glibc_mp {
+    cw_addr address; /* 0: not found */
+    enum glibc_mp_form form;
+    uint64_t n_mmaps;
+    uint64_t mmapped_bytes;
+    cw_addr sbrk_base;
+    uint64_t hp_page_bytes;
+    uint64_t tcache_count; /* 0: unknown */
+};
+
+enum glibc_span_kind {
+    GLIBC_SPAN_MAIN,        /* brk memory, or what mmap gave in its stead */
+    GLIBC_SPAN_NEWEST_HEAP, /* of a thread arena, with its top */
+    GLIBC_SPAN_OLDER_HEAP,  /* ends with fenceposts */
+};
+
+/* Memory that an arena has tiled with chunks, sorted by start, disjoint. */
+struct glibc_span {
+    cw_addr start; /* of the first chunk */
+    cw_addr end;
+    cw_addr top; /* the arena's top lies in here at this address; 0: elsewhere, or unknown */
+    enum glibc_span_kind kind;
+    uint32_t arena_index;
+    uint32_t first_run; /* into the builder's runs */
+    uint32_t run_count;
+};
+
+/* The cache of a thread. */
+struct glibc_tcache {
+    cw_addr address; /* of the struct, which is what malloc returned */
+    uint32_t tid;
+};
+
+/* A chunk whose state does not follow from its neighbours. */
+struct glibc_mark {
+    cw_addr start;
+    enum cw_chunk_state state;
+};
+
+/* Memory around the last look; looks rarely change regions. */
+struct glibc_window {
+    const struct cw_space *space;
+    cw_addr start;
+    uint64_t size_bytes;
+    const uint8_t *data;
+};
+
+struct glibc {
+    struct cw_heap_builder *builder;
+    struct cw_space *space;
+    unsigned word_bytes;
+    unsigned header_bytes; /* 2 words: from the chunk to what malloc returned */
+    uint64_t alignment;
+    uint64_t min_chunk_bytes;
+    glibc_candidates candidates;
+    const struct glibc_layout *layout;
+    struct glibc_mp mp;
+    uint64_t heap_max_bytes;
+    cw_addr data_start; /* the module data that holds the main arena; 0: unknown */
+    uint64_t data_bytes;
+    enum glibc_linking linking;
+    enum glibc_tcache_form tcache_form;
+    uint64_t plain_votes;
+    uint64_t mangled_votes;
+    struct cw_vector tcaches; /* struct glibc_tcache */
+    struct cw_vector arenas;  /* struct glibc_arena, the main one first, then by address */
+    struct cw_vector spans;   /* struct glibc_span */
+    struct cw_vector marks;   /* struct glibc_mark */
+    struct cw_vector anchors; /* cw_addr: chunk starts known from free lists; see resync */
+    bool has_anchors;
+    uint64_t resync_hops_left;
+    uint32_t break_count; /* times that a walk had to be resumed */
+};
+
+static inline struct glibc_arena *glibc_arena_at(const struct glibc *glibc, size_t index)
+{
+    return cw_vector_at(&glibc->arenas, index);
+}
+
+static inline struct glibc_span *glibc_span_at(const struct glibc *glibc, size_t index)
+{
+    return cw_vector_at(&glibc->spans, index);
+}
+
+/* Moves the window over the address. False when `size` bytes cannot be seen there in one piece. */
+bool glibc_window_move(struct glibc_window *window, cw_addr address, uint64_t size);
+
+static inline bool glibc_peek(struct glibc_window *window, cw_addr address, uint64_t *ret_word)
+{
+    unsigned word_bytes = window->space->word_bytes;
+    if (!cw_range_holds(window->start, window->size_bytes, address, word_bytes) &&
+        !glibc_window_move(window, address, word_bytes)) {
+        return cw_space_read_word(window->space, address, ret_word);
+    }
+    *ret_word = cw_load_word(window->data + (address - window->start), word_bytes);
+    return true;
+}
+
+static inline uint64_t glibc_chunk_bytes(uint64_t size_word)
+{
+    return size_word & ~(uint64_t)GLIBC_FLAGS;
+}
+
+/* Rounds up so that chunk + 2W is aligned as malloc's results are. */
+static inline cw_addr glibc_first_chunk(const struct glibc *glibc, cw_addr address)
+{
+    cw_addr user = address + glibc->header_bytes + glibc->alignment - 1;
+    return cw_align_down(user, glibc->alignment) - glibc->header_bytes;
+}
+
+static inline bool glibc_is_chunk_aligned(const struct glibc *glibc, cw_addr address)
+{
+    return ((address + glibc->header_bytes) & (glibc->alignment - 1)) == 0;
+}
+
+/* ---- the parts, in the order in which they run --------------------------------------------- */
+
+/* Finds the arenas and narrows the candidates. False: out of memory. None: arenas stays empty. */
+bool glibc_find_arenas(struct glibc *glibc);
+
+/* Looks for mp_ where the main arena was found. Needs the arenas. */
+void glibc_find_mp(struct glibc *glibc);
+
+/* Lays out the spans of all arenas, and their ranges. False: out of memory. */
+bool glibc_find_spans(struct glibc *glibc);
+
+/* Adds the runs of all spans. False: out of memory. */
+bool glibc_add_runs(struct glibc *glibc);
+
+/* Tiles the spans. */
+enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err);
+
+/* Adds the mmapped chunks. False: out of memory. */
+bool glibc_find_mmapped(struct glibc *glibc);
+
+/* ---- states, once the table stands --------------------------------------------------------- */
+
+/* The chunk that starts at the address exactly, or CW_NONE. */
+uint32_t glibc_chunk_at(const struct glibc *glibc, cw_addr chunk);
+
+static inline uint8_t *glibc_states(const struct glibc *glibc)
+{
+    return glibc->builder->heap->chunks.state_column.data;
+}
+
+/* Finds the threads' caches, and with them whether links are mangled. False: out of memory. */
+bool glibc_find_tcaches(struct glibc *glibc);
+
+/* Does the link at `field` with this content point to a chunk, or nowhere, either way? */
+void glibc_vote_linking(struct glibc *glibc, cw_addr field, uint64_t stored, bool is_user_address);
+
+/* What the link says, under the linking that was settled. */
+static inline cw_addr glibc_follow(const struct glibc *glibc, cw_addr field, uint64_t stored)
+{
+    return glibc->linking == GLIBC_LINKS_MANGLED ? (field >> 12) ^ stored : stored;
+}
+
+void glibc_vote_fastbins(struct glibc *glibc);
+void glibc_settle_linking(struct glibc *glibc);
+
+/* Settle the states of cached, fast and binned chunks. */
+void glibc_mark_tcaches(struct glibc *glibc);
+void glibc_mark_fastbins(struct glibc *glibc);
+void glibc_mark_bins(struct glibc *glibc);

@@ -1,0 +1,410 @@
+/*
+ * Finding arenas without symbols.
+ *
+ * An empty bin points to itself, twice: no other data has runs of such pairs. From a run the 127
+ * bins follow by sliding, from the bins the arena's struct by following `next`: the arenas form a
+ * circle through their structs' starts, so that only the right distance from struct to bins closes
+ * it. That distance is also the first thing known about the layout.
+ *
+ * The main arena is data of libc, or of a static executable; so module data is searched first, and
+ * all other writable memory only when nothing was found there.
+ */
+#include "heap/glibc.h"
+
+enum {
+    SHORTEST_RUN = 4,   /* self-pointing bins in a row that make a candidate */
+    WORST_BAD_BINS = 2, /* a core may be taken while bins are being relinked */
+    LARGEST_ARENA_COUNT = 16384,
+    LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
+};
+
+struct search {
+    struct glibc *glibc;
+    struct glibc_window window;
+    cw_addr tried_bins; /* the last candidate, so as not to try its other runs */
+    struct cw_vector best;
+    uint64_t best_bins_off;
+    uint64_t best_weight;
+    bool failed; /* out of memory */
+};
+
+struct bins_check {
+    unsigned empty_count;
+    unsigned bad_count;
+};
+
+bool glibc_window_move(struct glibc_window *window, cw_addr address, uint64_t size)
+{
+    const uint8_t *data;
+    uint64_t seen = cw_space_run(window->space, address, &data);
+    if (seen == 0) {
+        return false;
+    }
+    const struct cw_region *region = cw_space_find(window->space, address);
+    if (region->data != NULL && region->fetch_index == CW_NONE) {
+        window->start = region->start;
+        window->size_bytes = region->size_bytes;
+        window->data = region->data;
+    } else {
+        window->start = address;
+        window->size_bytes = seen;
+        window->data = data;
+    }
+    return cw_range_holds(window->start, window->size_bytes, address, size);
+}
+
+/* ---- one candidate ------------------------------------------------------------------------- */
+
+/* Is the list sound at its head? A list whose members cannot be seen counts as sound. */
+static bool bin_is_linked(struct search *search, cw_addr bin, uint64_t fd, uint64_t bk)
+{
+    unsigned word = search->glibc->word_bytes;
+    uint64_t back;
+    if (fd == 0 || bk == 0 || fd % word != 0 || bk % word != 0) {
+        return false;
+    }
+    if (glibc_peek(&search->window, fd + 3 * word, &back) && back != bin) {
+        return false;
+    }
+    return !glibc_peek(&search->window, bk + 2 * word, &back) || back == bin;
+}
+
+static struct bins_check check_bins(struct search *search, cw_addr bins)
+{
+    unsigned word = search->glibc->word_bytes;
+    struct bins_check check = {0};
+    for (unsigned i = 0; i < GLIBC_BIN_COUNT && check.bad_count <= WORST_BAD_BINS; i++) {
+        cw_addr pair = bins + (uint64_t)i * 2 * word;
+        cw_addr bin = pair - 2 * word;
+        uint64_t fd;
+        uint64_t bk;
+        if (!glibc_peek(&search->window, pair, &fd) ||
+            !glibc_peek(&search->window, pair + word, &bk)) {
+            check.bad_count++;
+        } else if (fd == bin && bk == bin) {
+            check.empty_count++;
+        } else if (!bin_is_linked(search, bin, fd, bk)) {
+            check.bad_count++;
+        }
+    }
+    return check;
+}
+
+/* Reads what does not depend on more than where the bins are. */
+static bool read_arena(struct search *search,
+                       cw_addr bins,
+                       uint64_t bins_off,
+                       struct glibc_arena *arena)
+{
+    struct glibc *glibc = search->glibc;
+    unsigned word = glibc->word_bytes;
+    uint32_t mutex;
+    *arena = (struct glibc_arena){.address = bins - bins_off, .bins = bins};
+    if (!cw_space_read_u32(glibc->space, arena->address, &mutex) ||
+        !glibc_peek(&search->window, bins - 2 * word, &arena->top)) {
+        return false;
+    }
+    arena->was_busy = mutex != 0;
+    arena->is_main = true;
+    static const unsigned heap_info_words[] = {4, 6};
+    for (unsigned i = 0; i < 2; i++) {
+        cw_addr heap = arena->address - (uint64_t)heap_info_words[i] * word;
+        uint64_t owner;
+        if ((heap & 0xfff) == 0 && glibc_peek(&search->window, heap, &owner) &&
+            owner == arena->address) {
+            arena->first_heap = heap;
+            arena->is_main = false;
+        }
+    }
+    uint64_t top_size;
+    if (glibc_peek(&search->window, arena->top + word, &top_size)) {
+        arena->top_bytes = glibc_chunk_bytes(top_size);
+    }
+    return true;
+}
+
+static cw_addr next_field(const struct glibc *glibc, cw_addr bins)
+{
+    return bins + (uint64_t)GLIBC_BIN_WORDS * glibc->word_bytes + GLIBC_BINMAP_BYTES;
+}
+
+static bool is_known(const struct cw_vector *arenas, cw_addr address)
+{
+    for (size_t i = 0; i < arenas->count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(arenas, i);
+        if (arena->address == address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Follows `next` from the bins, under the assumption of a distance. Returns how sure that makes
+ * us: 2 for a closed circle, 1 for some arenas in a row, 0 for nothing.
+ */
+static unsigned follow_circle(struct search *search,
+                              cw_addr bins,
+                              uint64_t bins_off,
+                              struct cw_vector *arenas)
+{
+    struct glibc *glibc = search->glibc;
+    arenas->count = 0;
+    for (;;) {
+        struct glibc_arena arena;
+        struct bins_check check = check_bins(search, bins);
+        if (check.bad_count > WORST_BAD_BINS || !read_arena(search, bins, bins_off, &arena)) {
+            break;
+        }
+        if (!cw_vector_append(arenas, &arena)) {
+            search->failed = true;
+            return 0;
+        }
+        uint64_t next;
+        if (!glibc_peek(&search->window, next_field(glibc, bins), &next) ||
+            arenas->count >= LARGEST_ARENA_COUNT) {
+            break;
+        }
+        if (is_known(arenas, next)) {
+            const struct glibc_arena *first = cw_vector_at(arenas, 0);
+            return next == first->address ? 2 : 1;
+        }
+        bins = next + bins_off;
+    }
+    return arenas->count > 1 ? 1 : 0;
+}
+
+/* ---- sums ---------------------------------------------------------------------------------- */
+
+static bool is_page_multiple(uint64_t value)
+{
+    return value != 0 && value % 4096 == 0;
+}
+
+/*
+ * Between next_free and system_mem there may be attached_threads, a small number; system_mem and
+ * its maximum are page multiples.
+ */
+static int vote_attached(struct search *search, const struct glibc_arena *arena)
+{
+    const struct glibc *glibc = search->glibc;
+    unsigned word = glibc->word_bytes;
+    cw_addr fields = next_field(glibc, arena->bins) + 2 * word;
+    uint64_t values[3] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        if (!glibc_peek(&search->window, fields + i * word, &values[i])) {
+            return 0;
+        }
+    }
+    if (values[0] < 65536 && !is_page_multiple(values[0]) && is_page_multiple(values[1]) &&
+        values[2] >= values[1]) {
+        return 1;
+    }
+    return is_page_multiple(values[0]) && values[1] >= values[0] ? -1 : 0;
+}
+
+static void read_sums(struct search *search, struct cw_vector *arenas, bool has_attached)
+{
+    const struct glibc *glibc = search->glibc;
+    for (size_t i = 0; i < arenas->count; i++) {
+        struct glibc_arena *arena = cw_vector_at(arenas, i);
+        cw_addr field =
+            next_field(glibc, arena->bins) + (uint64_t)(has_attached ? 3 : 2) * glibc->word_bytes;
+        arena->has_sums = glibc_peek(&search->window, field, &arena->system_bytes);
+    }
+}
+
+static bool has_attached(struct search *search, const struct cw_vector *arenas, uint64_t bins_off)
+{
+    glibc_candidates rows = search->glibc->candidates & glibc_with_bins_off(bins_off);
+    if ((rows & glibc_with_attached_threads(false)) == 0) {
+        return true;
+    }
+    int votes = 0;
+    for (size_t i = 0; i < arenas->count; i++) {
+        votes += vote_attached(search, cw_vector_at(arenas, i));
+    }
+    return votes >= 0;
+}
+
+/* ---- the search ---------------------------------------------------------------------------- */
+
+static void keep_better(struct search *search,
+                        struct cw_vector *arenas,
+                        uint64_t bins_off,
+                        unsigned sureness)
+{
+    read_sums(search, arenas, has_attached(search, arenas, bins_off));
+    uint64_t weight = (uint64_t)sureness << 60;
+    for (size_t i = 0; i < arenas->count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(arenas, i);
+        weight += cw_min(arena->system_bytes, UINT64_C(1) << 47);
+    }
+    if (search->best.count == 0 || weight > search->best_weight) {
+        struct cw_vector worse = search->best;
+        search->best = *arenas;
+        *arenas = worse;
+        search->best_weight = weight;
+        search->best_bins_off = bins_off;
+    }
+}
+
+/* The distances from struct to bins that any candidate row has. */
+static void try_bins(struct search *search, cw_addr bins)
+{
+    struct cw_vector arenas;
+    cw_vector_init(&arenas, search->glibc->arenas.budget, sizeof(struct glibc_arena));
+    size_t row_count;
+    const struct glibc_layout *rows = glibc_layouts(&row_count);
+    uint64_t tried = 0;
+    for (size_t i = 0; i < row_count && !search->failed; i++) {
+        if (!(search->glibc->candidates >> i & 1) || rows[i].bins_off == tried) {
+            continue;
+        }
+        tried = rows[i].bins_off;
+        unsigned sureness = follow_circle(search, bins, tried, &arenas);
+        if (sureness > 0) {
+            keep_better(search, &arenas, tried, sureness);
+        }
+    }
+    cw_vector_deinit(&arenas);
+}
+
+/*
+ * `pair` is the first of some self-pointing bins: slides back to where the 127 begin. Starts that
+ * are off by one have one bin wrong, so all with the fewest wrong are tried.
+ */
+static void try_run(struct search *search, cw_addr pair)
+{
+    unsigned stride = 2 * search->glibc->word_bytes;
+    uint64_t span = (uint64_t)GLIBC_BIN_COUNT * stride;
+    if (is_known(&search->best, search->tried_bins - search->best_bins_off) &&
+        cw_range_has(search->tried_bins, span, pair)) {
+        return;
+    }
+    unsigned fewest = WORST_BAD_BINS + 1;
+    unsigned bad_counts[GLIBC_BIN_COUNT];
+    for (unsigned back = 0; back < GLIBC_BIN_COUNT; back++) {
+        struct bins_check check = check_bins(search, pair - (uint64_t)back * stride);
+        bad_counts[back] = check.empty_count >= SHORTEST_RUN ? check.bad_count : UINT32_MAX;
+        fewest = bad_counts[back] < fewest ? bad_counts[back] : fewest;
+    }
+    for (unsigned back = 0; back < GLIBC_BIN_COUNT && !search->failed; back++) {
+        if (bad_counts[back] <= WORST_BAD_BINS && bad_counts[back] <= fewest + 1) {
+            search->tried_bins = pair - (uint64_t)back * stride;
+            try_bins(search, search->tried_bins);
+        }
+    }
+}
+
+static void search_bytes(struct search *search, cw_addr address, const uint8_t *data, uint64_t size)
+{
+    unsigned word = search->glibc->word_bytes;
+    uint64_t stride = (uint64_t)2 * word;
+    uint64_t first = (word - address % word) % word;
+    uint64_t run_off = 0;
+    uint64_t run_length = 0;
+    for (uint64_t off = first; off + stride <= size && !search->failed; off += word) {
+        uint64_t value = cw_load_word(data + off, word);
+        if (value != address + off - stride || value != cw_load_word(data + off + word, word)) {
+            continue;
+        }
+        bool continues = run_length > 0 && off == run_off + run_length * stride;
+        run_off = continues ? run_off : off;
+        run_length = continues ? run_length + 1 : 1;
+        if (run_length == SHORTEST_RUN) {
+            try_run(search, address + run_off);
+        }
+    }
+}
+
+static void search_region(struct search *search, const struct cw_region *region, uint64_t limit)
+{
+    cw_addr address = region->start;
+    uint64_t left = cw_min(region->size_bytes, limit);
+    while (left > 0 && !search->failed) {
+        const uint8_t *data;
+        uint64_t seen = cw_min(cw_space_run(search->glibc->space, address, &data), left);
+        if (seen == 0) {
+            return;
+        }
+        search_bytes(search, address, data, seen);
+        address += seen;
+        left -= seen;
+    }
+}
+
+static void search_module_data(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    cw_addr data_end = 0;
+    for (size_t i = 0; i < space->region_count; i++) {
+        const struct cw_region *region = &space->regions[i];
+        bool is_file = !cw_region_is_anonymous(region);
+        bool is_bss = !is_file && region->start == data_end && data_end != 0;
+        if (cw_region_is_writable(region) && (is_file || is_bss)) {
+            search_region(search, region, is_file ? UINT64_MAX : LARGEST_BSS_BYTES);
+        }
+        if (is_file) {
+            data_end = region->start + region->size_bytes;
+        }
+    }
+}
+
+static void search_everywhere(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    const struct cw_progress *progress = search->glibc->builder->progress;
+    for (size_t i = 0; i < space->region_count; i++) {
+        if (cw_region_is_writable(&space->regions[i])) {
+            search_region(search, &space->regions[i], UINT64_MAX);
+        }
+        if (!cw_progress_report(progress, "arenas", i, space->region_count)) {
+            return;
+        }
+    }
+}
+
+static int compare_arenas(const void *a, const void *b)
+{
+    const struct glibc_arena *x = a;
+    const struct glibc_arena *y = b;
+    if (x->is_main != y->is_main) {
+        return x->is_main ? -1 : 1;
+    }
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+/* What the arenas that were found say about the layout. */
+static void narrow(struct search *search)
+{
+    struct glibc *glibc = search->glibc;
+    glibc_narrow(&glibc->candidates, glibc_with_bins_off(search->best_bins_off));
+    bool attached = has_attached(search, &search->best, search->best_bins_off);
+    glibc_narrow(&glibc->candidates, glibc_with_attached_threads(attached));
+    for (size_t i = 0; i < search->best.count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(&search->best, i);
+        if (!arena->is_main) {
+            glibc_narrow(&glibc->candidates,
+                         glibc_with_heap_info_bytes(arena->address - arena->first_heap));
+        }
+    }
+    glibc->layout = glibc_pick(glibc->candidates);
+}
+
+bool glibc_find_arenas(struct glibc *glibc)
+{
+    struct search search = {.glibc = glibc, .window = {.space = glibc->space}};
+    cw_vector_init(&search.best, glibc->arenas.budget, sizeof(struct glibc_arena));
+    search_module_data(&search);
+    if (search.best.count == 0 && !search.failed) {
+        search_everywhere(&search);
+    }
+    cw_vector_sort(&search.best, compare_arenas);
+    if (search.best.count > 0) {
+        narrow(&search);
+    }
+    cw_vector_deinit(&glibc->arenas);
+    glibc->arenas = search.best;
+    return !search.failed;
+}

@@ -1,0 +1,255 @@
+/*
+ * Free lists of the arenas: fastbins, whose chunks look used to their neighbours, and bins, whose
+ * chunks are known as free to them.
+ *
+ * The state column is the set of what was visited: a list ends where it meets a chunk that was
+ * already put into one. Bins only confirm what the neighbours say, so their walk has a step limit;
+ * fastbins are walked to their end, several at once, since each step waits for memory.
+ */
+#include "heap/glibc.h"
+
+enum {
+    BIN_STEPS = 1 << 20,
+    LARGEST_FASTBIN_COUNT = 11,
+    UNBINNED_TOLERATED = 1, /* a chunk between unlinking and reuse */
+};
+
+struct lists {
+    struct glibc *glibc;
+    struct glibc_window window;
+    uint8_t *states;
+    const struct glibc_arena *arena;
+    uint64_t steps_left;
+    bool is_incomplete; /* a list ended early: in missing memory, at damage, or at the limit */
+};
+
+uint32_t glibc_chunk_at(const struct glibc *glibc, cw_addr chunk)
+{
+    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
+    const struct cw_extent *extent = cw_chunk_table_extent_at(table, chunk);
+    if (extent == NULL || (chunk & ((UINT64_C(1) << table->granule_shift) - 1)) != 0) {
+        return CW_NONE;
+    }
+    if (extent->chunk_count == 1) {
+        return chunk == extent->start ? extent->first_chunk : CW_NONE;
+    }
+    const struct cw_chunk_cell *cells = table->cell_column.data;
+    const struct cw_chunk_cell *cell = &cells[cw_chunk_table_cell(table, extent, chunk)];
+    unsigned granule = (unsigned)(chunk >> table->granule_shift) & 63;
+    if (!(cell->starts >> granule & 1)) {
+        return CW_NONE;
+    }
+    uint64_t below = cell->starts & ((UINT64_C(1) << granule) - 1);
+    return cell->rank + (uint32_t)__builtin_popcountll(below);
+}
+
+/* ---- fastbins ------------------------------------------------------------------------------ */
+
+static cw_addr fastbin_head(const struct glibc *glibc,
+                            const struct glibc_arena *arena,
+                            unsigned bin)
+{
+    return arena->address + glibc->layout->fastbins_off + (uint64_t)bin * glibc->word_bytes;
+}
+
+void glibc_vote_fastbins(struct glibc *glibc)
+{
+    struct glibc_window window = {.space = glibc->space};
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
+        const struct glibc_arena *arena = glibc_arena_at(glibc, i);
+        for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
+            uint64_t chunk;
+            uint64_t stored;
+            if (glibc_peek(&window, fastbin_head(glibc, arena, bin), &chunk) && chunk != 0 &&
+                glibc_chunk_at(glibc, chunk) != CW_NONE &&
+                glibc_peek(&window, chunk + glibc->header_bytes, &stored)) {
+                glibc_vote_linking(glibc, chunk + glibc->header_bytes, stored, false);
+            }
+        }
+    }
+}
+
+static void report_fastbin(struct lists *lists, cw_addr chunk, const char *what)
+{
+    lists->is_incomplete = true;
+    cw_note_add(lists->glibc->builder->findings,
+                CW_SEVERE,
+                "fastbin-link",
+                chunk,
+                "a fastbin of the arena at 0x%" PRIx64 " leads to 0x%" PRIx64 ", %s",
+                lists->arena->address,
+                chunk,
+                what);
+}
+
+/* Marks one chunk of a list; returns the next, 0 at the end. */
+static cw_addr take_fast(struct lists *lists, cw_addr chunk)
+{
+    struct glibc *glibc = lists->glibc;
+    uint32_t index = glibc_chunk_at(glibc, chunk);
+    uint64_t stored;
+    if (index == CW_NONE || lists->states[index] == CW_CHUNK_UNKNOWN) {
+        if (glibc_peek(&lists->window, chunk, &stored)) {
+            report_fastbin(lists, chunk, "where no used chunk starts");
+        }
+        return 0;
+    }
+    if (lists->states[index] != CW_CHUNK_USED) {
+        report_fastbin(lists, chunk, "which is already in a list");
+        return 0;
+    }
+    lists->states[index] = CW_CHUNK_FASTBIN;
+    cw_addr field = chunk + glibc->header_bytes;
+    return glibc_peek(&lists->window, field, &stored) ? glibc_follow(glibc, field, stored) : 0;
+}
+
+void glibc_mark_fastbins(struct glibc *glibc)
+{
+    struct lists lists = {
+        .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
+        lists.arena = glibc_arena_at(glibc, i);
+        cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
+        unsigned open_count = 0;
+        for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
+            uint64_t head;
+            if (glibc_peek(&lists.window, fastbin_head(glibc, lists.arena, bin), &head) &&
+                head != 0) {
+                chunks[open_count++] = head;
+            }
+        }
+        while (open_count > 0) {
+            for (unsigned list = 0; list < open_count; list++) {
+                chunks[list] = take_fast(&lists, chunks[list]);
+                if (chunks[list] == 0) {
+                    chunks[list--] = chunks[--open_count];
+                } else if (cw_range_has(
+                               lists.window.start, lists.window.size_bytes, chunks[list])) {
+                    __builtin_prefetch(lists.window.data + (chunks[list] - lists.window.start));
+                }
+            }
+        }
+    }
+}
+
+/* ---- bins ---------------------------------------------------------------------------------- */
+
+static void report_bin(struct lists *lists, unsigned bin, cw_addr chunk, const char *what)
+{
+    lists->is_incomplete = true;
+    if (lists->arena->was_busy) {
+        return; /* lists are being relinked */
+    }
+    cw_note_add(lists->glibc->builder->findings,
+                CW_SEVERE,
+                "bin-link",
+                chunk,
+                "bin %u of the arena at 0x%" PRIx64 " leads to 0x%" PRIx64 ", %s",
+                bin,
+                lists->arena->address,
+                chunk,
+                what);
+}
+
+/* Marks one chunk of a bin. False: the list cannot be followed further. */
+static bool take_binned(struct lists *lists, unsigned bin, cw_addr chunk, cw_addr previous)
+{
+    const struct glibc *glibc = lists->glibc;
+    uint64_t back;
+    if (!glibc_peek(&lists->window, chunk + 3 * glibc->word_bytes, &back)) {
+        lists->is_incomplete = true;
+        return false;
+    }
+    uint32_t index = glibc_chunk_at(glibc, chunk);
+    if (index == CW_NONE) {
+        report_bin(lists, bin, chunk, "where no chunk starts");
+        return false;
+    }
+    switch ((enum cw_chunk_state)lists->states[index]) {
+    case CW_CHUNK_UNKNOWN:
+        lists->states[index] = CW_CHUNK_BINNED;
+        break;
+    case CW_CHUNK_BINNED:
+        report_bin(lists, bin, chunk, "which is already in a bin");
+        return false;
+    default:
+        report_bin(lists, bin, chunk, "which is not free");
+        break;
+    }
+    if (back != previous) {
+        report_bin(lists, bin, chunk, "whose link back does not agree");
+    }
+    return true;
+}
+
+static void walk_bin(struct lists *lists, unsigned bin)
+{
+    unsigned word = lists->glibc->word_bytes;
+    cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
+    cw_addr previous = head;
+    uint64_t chunk;
+    if (!glibc_peek(&lists->window, head + 2 * word, &chunk)) {
+        lists->is_incomplete = true;
+        return;
+    }
+    while (chunk != head) {
+        if (lists->steps_left == 0) {
+            lists->is_incomplete = true;
+            return;
+        }
+        lists->steps_left--;
+        if (!take_binned(lists, bin, chunk, previous)) {
+            return;
+        }
+        previous = chunk;
+        if (!glibc_peek(&lists->window, chunk + 2 * word, &chunk)) {
+            lists->is_incomplete = true;
+            return;
+        }
+    }
+}
+
+/* Chunks that are free to their successor, but were met in no bin. */
+static void settle_rest(struct lists *lists)
+{
+    const struct cw_chunk_table *table = &lists->glibc->builder->heap->chunks;
+    uint64_t count = 0;
+    uint32_t first = CW_NONE;
+    for (uint32_t i = 0; i < table->chunk_count; i++) {
+        if (lists->states[i] == CW_CHUNK_UNKNOWN) {
+            lists->states[i] = CW_CHUNK_BINNED;
+            first = count == 0 ? i : first;
+            count++;
+        }
+    }
+    for (size_t i = 0; i < lists->glibc->marks.count; i++) {
+        const struct glibc_mark *mark = cw_vector_at(&lists->glibc->marks, i);
+        count -= mark->state == CW_CHUNK_UNKNOWN && count > 0 ? 1 : 0;
+    }
+    if (count > UNBINNED_TOLERATED && !lists->is_incomplete && lists->glibc->break_count == 0) {
+        cw_note_add(lists->glibc->builder->findings,
+                    CW_WARNING,
+                    "free-not-binned",
+                    cw_chunk_table_get(table, first).start,
+                    "%" PRIu64 " chunks are free to their neighbours, but in no bin",
+                    count);
+    }
+}
+
+void glibc_mark_bins(struct glibc *glibc)
+{
+    struct lists lists = {
+        .glibc = glibc,
+        .window = {.space = glibc->space},
+        .states = glibc_states(glibc),
+        .steps_left = BIN_STEPS,
+    };
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
+        lists.arena = glibc_arena_at(glibc, i);
+        for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
+            walk_bin(&lists, bin);
+        }
+        lists.is_incomplete |= lists.arena->was_busy;
+    }
+    settle_rest(&lists);
+}

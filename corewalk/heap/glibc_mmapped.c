@@ -1,0 +1,258 @@
+/*
+ * Mmapped chunks: nothing points to them. They are looked for at the pages of writable anonymous
+ * memory; neighbouring mappings are merged by the kernel, so that a region may hold many.
+ *
+ *   mapping  |prev_size 0|size 2|  content                      |   size + 2W: from 2.43 on
+ *            start                                         + total, a page multiple
+ *
+ *   aligned  |    stale header  |…|prev_size = c - start|size|2| content |
+ *            start                c = a multiple of the alignment, less 2W
+ *
+ * An aligned block leaves the header of the whole mapping behind, and is itself found at the places
+ * where memalign can have put it. mp_ counts the mappings and their bytes: agreement proves that
+ * exactly the right ones were found.
+ */
+#include "heap/glibc.h"
+
+enum { LARGEST_ALIGNMENT_SHIFT = 40 };
+
+struct mapping {
+    cw_addr start;
+    uint64_t total_bytes;
+    cw_addr chunk;
+    bool is_near_stack; /* its memory also holds a thread's stack pointer */
+};
+
+struct scan {
+    struct glibc *glibc;
+    struct glibc_window window;
+    struct cw_vector found; /* struct mapping */
+    struct cw_tally sure;   /* of them: not near a stack */
+    bool failed;
+};
+
+/* The mapping's size if the header at `chunk` is that of a mapping from `start` on; else 0. */
+static uint64_t mapping_bytes(struct scan *scan, cw_addr start, cw_addr chunk)
+{
+    const struct glibc *glibc = scan->glibc;
+    uint64_t prev_size;
+    uint64_t size_word;
+    uint64_t total;
+    if (!glibc_peek(&scan->window, chunk, &prev_size) ||
+        !glibc_peek(&scan->window, chunk + glibc->word_bytes, &size_word) ||
+        (size_word & GLIBC_FLAGS) != GLIBC_IS_MMAPPED) {
+        return 0;
+    }
+    uint64_t extra = 0;
+    if (glibc->layout->mmapped_excludes_header) {
+        prev_size &= ~UINT64_C(1); /* says that huge pages were used */
+        extra = glibc->header_bytes;
+    }
+    if (prev_size != chunk - start || !cw_add(glibc_chunk_bytes(size_word), extra, &total) ||
+        !cw_add(total, prev_size, &total) || total % glibc->space->page_bytes != 0 ||
+        total <= prev_size) {
+        return 0;
+    }
+    return total;
+}
+
+/* The live header of a mapping: memalign's, where there is one. */
+static cw_addr live_chunk(struct scan *scan, cw_addr start, uint64_t total)
+{
+    const struct glibc *glibc = scan->glibc;
+    cw_addr outer = glibc_first_chunk(glibc, start);
+    for (unsigned shift = 4; shift < LARGEST_ALIGNMENT_SHIFT; shift++) {
+        uint64_t alignment = UINT64_C(1) << shift;
+        if (alignment >= total) {
+            break;
+        }
+        uint64_t user;
+        if (alignment <= glibc->alignment ||
+            !cw_align_up(outer + glibc->header_bytes, alignment, &user)) {
+            continue;
+        }
+        if (user - glibc->header_bytes - outer < glibc->min_chunk_bytes) {
+            user += alignment;
+        }
+        cw_addr chunk = user - glibc->header_bytes;
+        if (chunk > outer && user - start < total && mapping_bytes(scan, start, chunk) == total) {
+            return chunk;
+        }
+    }
+    return outer;
+}
+
+/* The first span that ends behind the address, or NULL. */
+static const struct glibc_span *span_behind(const struct glibc *glibc, cw_addr address)
+{
+    size_t low = 0;
+    size_t high = glibc->spans.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (glibc_span_at(glibc, middle)->end <= address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < glibc->spans.count ? glibc_span_at(glibc, low) : NULL;
+}
+
+/* Does a live stack, or thread block, reach into the memory? */
+static bool holds_stack(const struct glibc *glibc, cw_addr start, uint64_t size)
+{
+    const struct cw_target *target = glibc->space->target;
+    for (size_t i = 0; i < target->thread_count; i++) {
+        const struct cw_thread *thread = &target->threads[i];
+        if ((thread->sp != 0 && cw_range_has(start, size, thread->sp)) ||
+            (thread->tp != 0 && cw_range_has(start, size, thread->tp))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_complete(const struct scan *scan)
+{
+    const struct glibc_mp *mp = &scan->glibc->mp;
+    return mp->address != 0 && scan->sure.count == mp->n_mmaps &&
+           scan->sure.bytes == mp->mmapped_bytes;
+}
+
+/* The mapping that begins at the page, if one does; returns where to look next. */
+static cw_addr look_at_page(struct scan *scan, cw_addr page, cw_addr end, bool is_near_stack)
+{
+    const struct glibc *glibc = scan->glibc;
+    cw_addr next = page + glibc->space->page_bytes;
+    uint64_t total = mapping_bytes(scan, page, glibc_first_chunk(glibc, page));
+    if (total == 0 || total > end - page || (is_near_stack && holds_stack(glibc, page, total))) {
+        return next;
+    }
+    struct mapping mapping = {.start = page, .total_bytes = total, .is_near_stack = is_near_stack};
+    mapping.chunk = live_chunk(scan, page, total);
+    scan->failed |= !cw_vector_append(&scan->found, &mapping);
+    if (!is_near_stack) {
+        cw_tally_add(&scan->sure, total);
+    }
+    return page + total;
+}
+
+/* [start, end) is anonymous and writable; parts of it may be missing, or belong to arenas. */
+static void scan_stretch(struct scan *scan, cw_addr start, cw_addr end)
+{
+    const struct glibc *glibc = scan->glibc;
+    uint64_t page_bytes = glibc->space->page_bytes;
+    bool is_near_stack = holds_stack(glibc, start, end - start);
+    cw_addr page = start;
+    while (page < end && end - page >= page_bytes && !scan->failed && !is_complete(scan)) {
+        const struct glibc_span *span = span_behind(glibc, page);
+        cw_addr limit = span != NULL ? cw_min(end, span->start) : end;
+        if (page >= limit) {
+            if (span == NULL || span->start > page || !cw_align_up(span->end, page_bytes, &page)) {
+                return;
+            }
+            continue;
+        }
+        page = look_at_page(scan, page, limit, is_near_stack);
+    }
+}
+
+static bool is_anonymous_data(const struct cw_region *region)
+{
+    return cw_region_is_writable(region) && cw_region_is_anonymous(region);
+}
+
+static void scan_space(struct scan *scan)
+{
+    const struct cw_space *space = scan->glibc->space;
+    const struct cw_progress *progress = scan->glibc->builder->progress;
+    size_t i = 0;
+    while (i < space->region_count && !scan->failed && !is_complete(scan)) {
+        if (!is_anonymous_data(&space->regions[i])) {
+            i++;
+            continue;
+        }
+        cw_addr start;
+        cw_addr end = space->regions[i].start;
+        if (!cw_align_up(end, space->page_bytes, &start)) {
+            return;
+        }
+        while (i < space->region_count && is_anonymous_data(&space->regions[i]) &&
+               space->regions[i].start == end) {
+            end += space->regions[i++].size_bytes;
+        }
+        if (end > start) {
+            scan_stretch(scan, start, end);
+        }
+        if (!cw_progress_report(progress, "mappings", i, space->region_count)) {
+            return;
+        }
+    }
+}
+
+static struct cw_tally tally_found(const struct scan *scan)
+{
+    struct cw_tally tally = {0};
+    for (size_t i = 0; i < scan->found.count; i++) {
+        cw_tally_add(&tally, ((struct mapping *)cw_vector_at(&scan->found, i))->total_bytes);
+    }
+    return tally;
+}
+
+static bool add_mapping(struct glibc *glibc, const struct mapping *mapping)
+{
+    uint64_t lead_bytes = mapping->chunk - mapping->start;
+    struct cw_heap_range lead = {.start = mapping->start,
+                                 .size_bytes = lead_bytes,
+                                 .kind = CW_RANGE_HEADER,
+                                 .arena_index = CW_NONE};
+    return cw_heap_builder_add_range(glibc->builder, &lead) &&
+           cw_heap_builder_add_single(glibc->builder,
+                                      CW_NONE,
+                                      mapping->chunk,
+                                      mapping->total_bytes - lead_bytes,
+                                      CW_CHUNK_MMAPPED);
+}
+
+static void report_mismatch(const struct glibc *glibc, struct cw_tally kept)
+{
+    cw_note_add(glibc->builder->coverage,
+                CW_WARNING,
+                "mmapped-count",
+                glibc->mp.address,
+                "%" PRIu64 " mmapped chunks of %" PRIu64
+                " bytes were found, but the allocator counts %" PRIu64 " of %" PRIu64 " bytes",
+                kept.count,
+                kept.bytes,
+                glibc->mp.n_mmaps,
+                glibc->mp.mmapped_bytes);
+}
+
+bool glibc_find_mmapped(struct glibc *glibc)
+{
+    const struct glibc_mp *mp = &glibc->mp;
+    struct cw_heap *heap = glibc->builder->heap;
+    heap->mmapped_overhead_bytes = glibc->header_bytes;
+    if (glibc->layout->mmapped_excludes_header) {
+        heap->mmapped_overhead_bytes += glibc->word_bytes;
+    }
+    heap->has_mmap_count = mp->address != 0;
+    heap->allocator_mmapped = (struct cw_tally){.count = mp->n_mmaps, .bytes = mp->mmapped_bytes};
+
+    struct scan scan = {.glibc = glibc, .window = {.space = glibc->space}};
+    cw_vector_init(&scan.found, glibc->arenas.budget, sizeof(struct mapping));
+    scan_space(&scan);
+    struct cw_tally all = tally_found(&scan);
+    bool all_agree = mp->address != 0 && all.count == mp->n_mmaps && all.bytes == mp->mmapped_bytes;
+    for (size_t i = 0; i < scan.found.count && !scan.failed; i++) {
+        const struct mapping *mapping = cw_vector_at(&scan.found, i);
+        if (all_agree || !mapping->is_near_stack) {
+            scan.failed |= !add_mapping(glibc, mapping);
+        }
+    }
+    if (mp->address != 0 && !all_agree && !is_complete(&scan)) {
+        report_mismatch(glibc, scan.sure);
+    }
+    cw_vector_deinit(&scan.found);
+    return !scan.failed;
+}

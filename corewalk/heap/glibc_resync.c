@@ -1,0 +1,186 @@
+/*
+ * Going on behind a break in the chain of chunks.
+ *
+ * Free lists know chunk starts all over the heap (anchors). Behind a break, the lowest address from
+ * which the sizes lead exactly onto the next anchor (or the top, or a start that workers have
+ * confirmed) is taken; where no address does, the anchor itself. All work draws on one budget.
+ */
+#include "heap/glibc_walk.h"
+
+enum {
+    LARGEST_ANCHOR_COUNT = 1 << 20,
+    UNANCHORED_HOPS = 64, /* that stand for an anchor where there is none */
+};
+
+struct gather {
+    struct glibc *glibc;
+    struct glibc_window window;
+    uint64_t steps_left;
+};
+
+static bool add_anchor(struct glibc *glibc, cw_addr address)
+{
+    return cw_vector_append(&glibc->anchors, &address);
+}
+
+/* A free chunk knows its size at both ends. */
+static bool is_free_chunk(struct gather *gather, cw_addr chunk, uint64_t *ret_bytes)
+{
+    const struct glibc *glibc = gather->glibc;
+    uint64_t size_word;
+    uint64_t footer;
+    if (!glibc_is_chunk_aligned(glibc, chunk) ||
+        !glibc_peek(&gather->window, chunk + glibc->word_bytes, &size_word)) {
+        return false;
+    }
+    uint64_t bytes = glibc_chunk_bytes(size_word);
+    if (bytes < glibc->min_chunk_bytes || !glibc_peek(&gather->window, chunk + bytes, &footer) ||
+        footer != bytes) {
+        return false;
+    }
+    *ret_bytes = bytes;
+    return true;
+}
+
+static void gather_bin(struct gather *gather, cw_addr bin)
+{
+    unsigned word = gather->glibc->word_bytes;
+    uint64_t chunk;
+    uint64_t bytes;
+    uint64_t back;
+    cw_addr previous = bin;
+    if (!glibc_peek(&gather->window, bin + 2 * word, &chunk)) {
+        return;
+    }
+    while (chunk != bin && gather->steps_left > 0) {
+        gather->steps_left--;
+        if (!is_free_chunk(gather, chunk, &bytes) ||
+            !glibc_peek(&gather->window, chunk + 3 * word, &back) || back != previous ||
+            !add_anchor(gather->glibc, chunk) || !add_anchor(gather->glibc, chunk + bytes)) {
+            return;
+        }
+        previous = chunk;
+        if (!glibc_peek(&gather->window, chunk + 2 * word, &chunk)) {
+            return;
+        }
+    }
+}
+
+static int compare_anchors(const void *a, const void *b)
+{
+    cw_addr x = *(const cw_addr *)a;
+    cw_addr y = *(const cw_addr *)b;
+    return (x > y) - (x < y);
+}
+
+void glibc_gather_anchors(struct glibc *glibc)
+{
+    if (glibc->has_anchors) {
+        return;
+    }
+    glibc->has_anchors = true;
+    struct gather gather = {
+        .glibc = glibc, .window = {.space = glibc->space}, .steps_left = LARGEST_ANCHOR_COUNT};
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
+        cw_addr bins = glibc_arena_at(glibc, i)->bins;
+        for (unsigned bin = 0; bin < GLIBC_BIN_COUNT; bin++) {
+            gather_bin(&gather, bins + ((uint64_t)bin - 1) * 2 * glibc->word_bytes);
+        }
+    }
+    cw_vector_sort(&glibc->anchors, compare_anchors);
+}
+
+/* The lowest anchor at or behind the address; 0: none. */
+static cw_addr anchor_behind(const struct glibc *glibc, cw_addr address)
+{
+    size_t low = 0;
+    size_t high = glibc->anchors.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (*(cw_addr *)cw_vector_at(&glibc->anchors, middle) < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < glibc->anchors.count ? *(cw_addr *)cw_vector_at(&glibc->anchors, low) : 0;
+}
+
+/* The lower of two addresses of which either may be 0 (none). */
+static cw_addr lower(cw_addr a, cw_addr b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+struct trial {
+    struct glibc *glibc;
+    const struct glibc_span *span;
+    struct glibc_window window;
+    cw_addr target; /* 0: none */
+    cw_addr end;    /* of the run */
+};
+
+/* Do the sizes from the candidate on lead to the target? */
+static bool leads_on(struct trial *trial, cw_addr candidate)
+{
+    struct glibc *glibc = trial->glibc;
+    cw_addr chunk = candidate;
+    cw_addr limit = trial->target != 0 ? trial->target : trial->end;
+    for (unsigned hop = 0; chunk < limit; hop++) {
+        uint64_t size_word;
+        if (glibc->resync_hops_left == 0 ||
+            !glibc_peek(&trial->window, chunk + glibc->word_bytes, &size_word)) {
+            return false;
+        }
+        glibc->resync_hops_left--;
+        uint64_t bytes = glibc_chunk_bytes(size_word);
+        if (bytes == 0 && hop > 0 && chunk + glibc->header_bytes == trial->span->end) {
+            return true; /* the last fencepost of a heap */
+        }
+        if (bytes == glibc->header_bytes && trial->target == 0 && hop > 0) {
+            return true; /* a fencepost */
+        }
+        if (!glibc_size_is_sane(glibc, trial->span, size_word, trial->end - chunk)) {
+            return false;
+        }
+        chunk += bytes;
+        if (trial->target == 0 && hop >= UNANCHORED_HOPS) {
+            return true;
+        }
+    }
+    return chunk == limit;
+}
+
+bool glibc_resync(struct glibc *glibc,
+                  const struct glibc_span *span,
+                  const struct cw_heap_run *run,
+                  cw_addr from,
+                  cw_addr known,
+                  cw_addr *ret_start)
+{
+    glibc_gather_anchors(glibc);
+    cw_addr start = glibc_first_chunk(glibc, from);
+    struct trial trial = {.glibc = glibc, .span = span, .window = {.space = glibc->space}};
+    trial.end = run->start + run->size_bytes;
+    trial.target = anchor_behind(glibc, start);
+    trial.target = lower(trial.target, span->top >= start ? span->top : 0);
+    trial.target = lower(trial.target, known >= start ? known : 0);
+    if (trial.target >= trial.end) {
+        trial.target = 0;
+    }
+    cw_addr limit = trial.target != 0 ? trial.target : trial.end;
+    for (cw_addr candidate = start; candidate < limit; candidate += glibc->alignment) {
+        if (leads_on(&trial, candidate)) {
+            *ret_start = candidate;
+            return true;
+        }
+        if (glibc->resync_hops_left == 0) {
+            break;
+        }
+    }
+    if (trial.target != 0) {
+        *ret_start = trial.target;
+        return true;
+    }
+    return false;
+}

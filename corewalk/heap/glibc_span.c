@@ -1,0 +1,352 @@
+/*
+ * Where the arenas' memory lies.
+ *
+ * The main arena: from mp_.sbrk_base to the end of its top, when both lie in one stretch of
+ * writable memory. Where brk was not to be had, mmap gave pieces without a header of their own:
+ * they are found from chunks inside them (the top, free chunks), as the first page from which the
+ * chunks lead there.
+ *
+ * A thread arena: heaps, newest to oldest by `prev`, each aligned to its largest size.
+ *
+ *   newest  |heap_info| chunks … | top        |  reserve  |  unmapped or PROT_NONE
+ *           heap                          heap+size   heap+mprotect_size
+ *   oldest  |heap_info|malloc_state| chunks … | fenceposts|
+ */
+#include "heap/glibc.h"
+#include "heap/glibc_walk.h"
+
+enum {
+    LARGEST_HEAP_COUNT = 1 << 20,
+    DETACHED_HOPS = 4096, /* that make a start of a detached piece believable */
+};
+
+struct finder {
+    struct glibc *glibc;
+    struct glibc_window window;
+    uint32_t arena_index;
+    const struct glibc_arena *arena;
+    uint32_t heap_count;
+};
+
+static bool add_range(const struct finder *finder,
+                      cw_addr start,
+                      cw_addr end,
+                      enum cw_heap_range_kind kind)
+{
+    struct cw_heap_range range = {.start = start, .kind = kind, .arena_index = finder->arena_index};
+    range.size_bytes = end > start ? end - start : 0;
+    return cw_heap_builder_add_range(finder->glibc->builder, &range);
+}
+
+static bool add_span(struct finder *finder, cw_addr start, cw_addr end, enum glibc_span_kind kind)
+{
+    const struct glibc_arena *arena = finder->arena;
+    struct glibc_span span = {
+        .start = start, .end = end, .kind = kind, .arena_index = finder->arena_index};
+    if (arena->top >= start && arena->top < end && kind != GLIBC_SPAN_OLDER_HEAP) {
+        span.top = arena->top;
+    }
+    return end <= start || cw_vector_append(&finder->glibc->spans, &span);
+}
+
+/* The end of consecutive writable memory, whether held or not, that begins at the address. */
+static cw_addr stretch_end(const struct cw_space *space, cw_addr address)
+{
+    size_t index = cw_space_first_above(space, address);
+    cw_addr end = address;
+    for (; index < space->region_count; index++) {
+        const struct cw_region *region = &space->regions[index];
+        if (region->start > end || !cw_region_is_writable(region)) {
+            break;
+        }
+        end = region->start + region->size_bytes;
+    }
+    return end;
+}
+
+/* ---- the main arena ------------------------------------------------------------------------ */
+
+static cw_addr main_start(struct finder *finder)
+{
+    const struct glibc *glibc = finder->glibc;
+    const struct glibc_arena *arena = finder->arena;
+    if (glibc->mp.sbrk_base != 0) {
+        return glibc->mp.sbrk_base;
+    }
+    uint64_t size_word;
+    uint64_t top_end;
+    cw_addr start;
+    if (arena->has_sums && arena->system_bytes > 0 &&
+        cw_add(arena->top, arena->top_bytes, &top_end) &&
+        cw_sub(top_end, arena->system_bytes, &start) &&
+        glibc_peek(
+            &finder->window, glibc_first_chunk(glibc, start) + glibc->word_bytes, &size_word) &&
+        (size_word & GLIBC_FLAGS) == GLIBC_PREV_INUSE) {
+        return start;
+    }
+    return 0;
+}
+
+/* Where the main arena's memory from `start` on ends. */
+static cw_addr main_end(const struct finder *finder, cw_addr start)
+{
+    const struct glibc_arena *arena = finder->arena;
+    cw_addr stretch = stretch_end(finder->glibc->space, start);
+    if (arena->top < start || arena->top >= stretch) {
+        return stretch;
+    }
+    uint64_t end;
+    if (arena->top_bytes > 0) {
+        bool fits = cw_add(arena->top, arena->top_bytes, &end);
+        return fits ? cw_min(end, stretch) : stretch;
+    }
+    bool fits = arena->has_sums && cw_add(start, arena->system_bytes, &end);
+    return fits ? cw_min(end, stretch) : stretch;
+}
+
+static bool is_in_span(const struct glibc *glibc, cw_addr address)
+{
+    for (size_t i = 0; i < glibc->spans.count; i++) {
+        const struct glibc_span *span = glibc_span_at(glibc, i);
+        if (address >= span->start && address < span->end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Do chunks from `start` on lead to `goal`? Then *ret_end is the end of their fenceposts, or of
+ * what could be followed.
+ */
+static bool leads_to(struct finder *finder, cw_addr start, cw_addr goal, cw_addr limit)
+{
+    const struct glibc *glibc = finder->glibc;
+    cw_addr chunk = start;
+    for (unsigned hop = 0; chunk < goal; hop++) {
+        uint64_t size_word;
+        if (!glibc_peek(&finder->window, chunk + glibc->word_bytes, &size_word)) {
+            return false;
+        }
+        bool is_first = chunk == start;
+        uint64_t size = glibc_chunk_bytes(size_word);
+        if (size < glibc->min_chunk_bytes || size % glibc->alignment != 0 || size > limit - chunk ||
+            (size_word & (GLIBC_IS_MMAPPED | GLIBC_NON_MAIN)) != 0 ||
+            (is_first && (size_word & GLIBC_PREV_INUSE) == 0)) {
+            return false;
+        }
+        chunk += size;
+        if (hop >= DETACHED_HOPS) {
+            return true;
+        }
+    }
+    return chunk == goal;
+}
+
+/* A piece of the main arena that mmap gave: adds the span around a chunk in it. */
+static bool add_detached(struct finder *finder, cw_addr chunk)
+{
+    const struct glibc *glibc = finder->glibc;
+    const struct cw_region *region = cw_space_find(glibc->space, chunk);
+    if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region)) {
+        return true;
+    }
+    cw_addr limit = stretch_end(glibc->space, chunk);
+    for (cw_addr page = region->start; page <= chunk; page += glibc->space->page_bytes) {
+        cw_addr start = glibc_first_chunk(glibc, page);
+        if (!leads_to(finder, start, chunk, limit)) {
+            continue;
+        }
+        cw_addr end = limit;
+        if (finder->arena->top >= start && finder->arena->top < limit &&
+            finder->arena->top_bytes <= limit - finder->arena->top) {
+            end = finder->arena->top + finder->arena->top_bytes;
+        }
+        return add_span(finder, start, end, GLIBC_SPAN_MAIN);
+    }
+    return true;
+}
+
+static bool add_main_spans(struct finder *finder)
+{
+    struct glibc *glibc = finder->glibc;
+    const struct glibc_arena *arena = finder->arena;
+    cw_addr base = main_start(finder);
+    if (base != 0) {
+        cw_addr start = glibc_first_chunk(glibc, base);
+        if (!add_range(finder, base, start, CW_RANGE_HEADER) ||
+            !add_span(finder, start, main_end(finder, base), GLIBC_SPAN_MAIN)) {
+            return false;
+        }
+    }
+    /* Before the first malloc, top points into the arena itself. */
+    if (arena->top_bytes > 0 && arena->has_sums && arena->system_bytes > 0 &&
+        !is_in_span(glibc, arena->top) && !add_detached(finder, arena->top)) {
+        return false;
+    }
+    if (arena->top_bytes > 0 && (base == 0 || !is_in_span(glibc, arena->top) || arena->top < base ||
+                                 glibc_span_at(glibc, 0)->top == 0)) {
+        glibc_gather_anchors(glibc);
+        for (size_t i = 0; i < glibc->anchors.count; i++) {
+            cw_addr anchor = *(cw_addr *)cw_vector_at(&glibc->anchors, i);
+            if (!is_in_span(glibc, anchor) && !add_detached(finder, anchor)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- thread arenas ------------------------------------------------------------------------- */
+
+static bool heap_belongs(struct finder *finder, cw_addr heap)
+{
+    uint64_t owner;
+    return glibc_peek(&finder->window, heap, &owner) && owner == finder->arena->address;
+}
+
+/*
+ * The size to which heaps are aligned: fixed, but four huge pages where a tunable asks for them
+ * (2.35 to 2.41).
+ */
+static uint64_t find_heap_max(struct finder *finder)
+{
+    const struct glibc *glibc = finder->glibc;
+    uint64_t usual = glibc->word_bytes == 8 ? UINT64_C(64) << 20 : UINT64_C(1) << 20;
+    uint64_t huge = 4 * glibc->mp.hp_page_bytes;
+    if (huge != 0 && !heap_belongs(finder, cw_align_down(finder->arena->top, usual)) &&
+        heap_belongs(finder, cw_align_down(finder->arena->top, huge))) {
+        return huge;
+    }
+    return usual;
+}
+
+static bool add_heap(struct finder *finder, cw_addr heap, bool is_newest, cw_addr *ret_previous)
+{
+    struct glibc *glibc = finder->glibc;
+    const struct glibc_arena *arena = finder->arena;
+    unsigned word = glibc->word_bytes;
+    uint64_t previous;
+    uint64_t size;
+    uint64_t reserved;
+    *ret_previous = 0;
+    if (!glibc_peek(&finder->window, heap + word, &previous) ||
+        !glibc_peek(&finder->window, heap + 2 * word, &size) ||
+        !glibc_peek(&finder->window, heap + 3 * word, &reserved) || size > glibc->heap_max_bytes) {
+        return true;
+    }
+    cw_addr first = heap + glibc->layout->heap_info_bytes;
+    if (heap == arena->first_heap) {
+        first = arena->address + glibc_arena_bytes(glibc->layout);
+    }
+    first = glibc_first_chunk(glibc, first);
+    cw_addr end = heap + size;
+    if (first >= end) {
+        return true;
+    }
+    finder->heap_count++;
+    *ret_previous = previous;
+    reserved = cw_min(reserved, glibc->heap_max_bytes);
+    return add_range(finder, heap, first, CW_RANGE_HEADER) &&
+           add_range(finder, end, heap + reserved, CW_RANGE_RESERVE) &&
+           add_span(finder, first, end, is_newest ? GLIBC_SPAN_NEWEST_HEAP : GLIBC_SPAN_OLDER_HEAP);
+}
+
+static bool add_heaps(struct finder *finder)
+{
+    struct glibc *glibc = finder->glibc;
+    const struct glibc_arena *arena = finder->arena;
+    glibc->heap_max_bytes = find_heap_max(finder);
+    cw_addr heap = cw_align_down(arena->top, glibc->heap_max_bytes);
+    bool is_newest = true;
+    bool saw_first = false;
+    if (!heap_belongs(finder, heap)) {
+        heap = arena->first_heap; /* the top is damaged or missing */
+        is_newest = false;
+    }
+    uint64_t bytes_left = arena->has_sums ? arena->system_bytes : UINT64_MAX;
+    while (heap != 0 && heap_belongs(finder, heap) && finder->heap_count < LARGEST_HEAP_COUNT) {
+        saw_first |= heap == arena->first_heap;
+        cw_addr previous;
+        uint32_t count_before = finder->heap_count;
+        if (!add_heap(finder, heap, is_newest, &previous)) {
+            return false;
+        }
+        /* Heaps take at least a page each, so that a loop ends too. */
+        if (finder->heap_count == count_before || bytes_left < glibc->space->page_bytes) {
+            break;
+        }
+        bytes_left -= glibc->space->page_bytes;
+        heap = previous;
+        is_newest = false;
+    }
+    if (!saw_first && arena->first_heap != 0) {
+        cw_note_add(glibc->builder->findings,
+                    CW_WARNING,
+                    "heap-chain",
+                    arena->address,
+                    "the chain of heaps of the arena at 0x%" PRIx64 " does not lead to its first",
+                    arena->address);
+        cw_addr previous;
+        return heap_belongs(finder, arena->first_heap)
+                   ? add_heap(finder, arena->first_heap, false, &previous)
+                   : true;
+    }
+    return true;
+}
+
+/* ---- all ----------------------------------------------------------------------------------- */
+
+static int compare_spans(const void *a, const void *b)
+{
+    const struct glibc_span *x = a;
+    const struct glibc_span *y = b;
+    if (x->start != y->start) {
+        return x->start < y->start ? -1 : 1;
+    }
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+/* Damage can make spans overlap: what lies behind the one that begins first is dropped. */
+static void drop_overlaps(struct glibc *glibc)
+{
+    cw_vector_sort(&glibc->spans, compare_spans);
+    size_t kept = 0;
+    cw_addr end = 0;
+    for (size_t i = 0; i < glibc->spans.count; i++) {
+        const struct glibc_span *span = glibc_span_at(glibc, i);
+        if (span->start < end) {
+            cw_note_add(glibc->builder->findings,
+                        CW_SEVERE,
+                        "heap-overlap",
+                        span->start,
+                        "the heap at 0x%" PRIx64 " overlaps another one and was left out",
+                        span->start);
+            continue;
+        }
+        end = span->end;
+        *glibc_span_at(glibc, kept++) = *span;
+    }
+    glibc->spans.count = kept;
+}
+
+bool glibc_find_spans(struct glibc *glibc)
+{
+    for (uint32_t i = 0; i < glibc->arenas.count; i++) {
+        const struct glibc_arena *arena = glibc_arena_at(glibc, i);
+        struct finder finder = {
+            .glibc = glibc, .window = {.space = glibc->space}, .arena_index = i, .arena = arena};
+        bool done = arena->is_main ? add_main_spans(&finder) : add_heaps(&finder);
+        struct cw_heap_arena public = {
+            .address = arena->address,
+            .kind = arena->is_main ? CW_ARENA_MAIN : CW_ARENA_THREAD,
+            .system_bytes = arena->system_bytes,
+            .heap_count = arena->is_main ? 1 : finder.heap_count,
+        };
+        if (!done || !cw_heap_builder_add_arena(glibc->builder, &public)) {
+            return false;
+        }
+    }
+    drop_overlaps(glibc);
+    return true;
+}
