@@ -1,8 +1,6 @@
 /* Verb `analyze`: the page. */
 #include "analyze/sections.h"
 
-enum { PAGE_POPULATIONS = 12 };
-
 static enum cw_status report_page(const struct cw_analysis_input *input,
                                   struct cw_report *report,
                                   struct cw_error *err)
@@ -17,7 +15,7 @@ static enum cw_status report_page(const struct cw_analysis_input *input,
     cw_section_verdict(input, &ledger, report);
     cw_section_ledger(&ledger, report);
     cw_section_heap(input, report);
-    cw_section_populations(input, PAGE_POPULATIONS, report);
+    cw_section_populations(input, cw_page_population_count(input), report);
     cw_section_findings(input, report);
     cw_section_next(input, report);
     return CW_OK;

@@ -43,8 +43,11 @@ static const struct {
     [OWNER_ANONYMOUS] = {"anonymous", "other anonymous mappings"},
 };
 
-/* Rows by module or file beyond this many are summed up in one. */
-enum { LARGEST_NAMED_ROWS = 6 };
+/*
+ * A module or file has a row of its own from 1/NAMED_SHARE of all memory on, and at most so many
+ * have; the rest of them are summed up in one row.
+ */
+enum { NAMED_SHARE = 100, MOST_NAMED_ROWS = 6 };
 
 /* A range that is spoken for. */
 struct claim {
@@ -357,7 +360,10 @@ static int compare_rows(const void *left, const void *right)
 }
 
 /* Names the biggest modules and files, and sums up the rest of each in one row. */
-static bool add_named_rows(struct sweep *sweep, const char *owner, struct cw_vector *rows)
+static bool add_named_rows(struct sweep *sweep,
+                           const char *owner,
+                           uint64_t least_bytes,
+                           struct cw_vector *rows)
 {
     struct cw_tally rest = {0};
     uint64_t rest_names = 0;
@@ -368,11 +374,12 @@ static bool add_named_rows(struct sweep *sweep, const char *owner, struct cw_vec
         if (strcmp(row.owner, owner) != 0) {
             continue;
         }
-        if (shown++ >= LARGEST_NAMED_ROWS) {
+        if (shown >= MOST_NAMED_ROWS || row.total.bytes < least_bytes) {
             cw_tally_merge(&rest, &row.total);
             rest_names++;
             continue;
         }
+        shown++;
         row.label =
             cw_arena_printf(sweep->memory, is_module ? "data of %s" : "mapped file %s", row.label);
         if (row.label == NULL || !cw_vector_append(rows, &row)) {
@@ -384,9 +391,12 @@ static bool add_named_rows(struct sweep *sweep, const char *owner, struct cw_vec
     }
     struct cw_ledger_row row = {.owner = owner, .total = rest};
     row.label = cw_arena_printf(sweep->memory,
-                                is_module ? "data of %" PRIu64 " other modules"
-                                          : "%" PRIu64 " other mapped files",
-                                rest_names);
+                                "%s%" PRIu64 " %s%s%s",
+                                is_module ? "data of " : "",
+                                rest_names,
+                                shown > 0 ? "other " : "",
+                                is_module ? "module" : "mapped file",
+                                rest_names == 1 ? "" : "s");
     return row.label != NULL && cw_vector_append(rows, &row);
 }
 
@@ -402,7 +412,9 @@ static bool make_rows(struct sweep *sweep, struct cw_ledger *ledger)
         }
     }
     cw_vector_sort(&sweep->named, compare_rows);
-    made = made && add_named_rows(sweep, "module", &rows) && add_named_rows(sweep, "file", &rows);
+    uint64_t least_bytes = ledger->total_bytes / NAMED_SHARE;
+    made = made && add_named_rows(sweep, "module", least_bytes, &rows) &&
+           add_named_rows(sweep, "file", least_bytes, &rows);
     cw_vector_sort(&rows, compare_rows);
     ledger->row_count = rows.count;
     ledger->rows = cw_arena_alloc_array(sweep->memory, rows.count, sizeof(struct cw_ledger_row));

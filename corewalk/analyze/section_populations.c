@@ -4,6 +4,9 @@
 #include "analyze/sections.h"
 #include "base/text.h"
 
+/* The page shows between so many kinds, the smaller ones only from 1/200 of what is held on. */
+enum { PAGE_LEAST_ROWS = 5, PAGE_MOST_ROWS = 10, PAGE_LEAST_SHARE = 200 };
+
 #define COLUMNS(array) array, sizeof(array) / sizeof(array)[0]
 
 static void add_population(struct cw_report *report,
@@ -66,6 +69,42 @@ static void add_naming(const struct cw_classification *classification, struct cw
         (struct cw_cell[]){cw_cell_bytes(named), cw_cell_bytes(shaped), cw_cell_bytes(unnamed)});
 }
 
+/* Says what the rows that people do not see amount to. */
+static const char *rest_text(const struct cw_classification *classification,
+                             size_t shown_count,
+                             uint64_t held_bytes,
+                             struct cw_report *report)
+{
+    size_t rest_count = classification->population_count - shown_count;
+    uint64_t rest_bytes = 0;
+    char size[CW_SIZE_TEXT];
+    for (size_t i = shown_count; i < classification->population_count; i++) {
+        rest_bytes += classification->populations[i].total.bytes;
+    }
+    return cw_report_printf(report,
+                            "%zu more kind%s: %s, %.1f %%.",
+                            rest_count,
+                            rest_count == 1 ? "" : "s",
+                            cw_text_size(rest_bytes, size),
+                            100 * (double)rest_bytes / (double)held_bytes);
+}
+
+size_t cw_page_population_count(const struct cw_analysis_input *input)
+{
+    const struct cw_classification *classification = input->classification;
+    if (classification == NULL) {
+        return 0;
+    }
+    uint64_t least_bytes = cw_heap_held(input->heap).bytes / PAGE_LEAST_SHARE;
+    size_t count = 0;
+    while (count < classification->population_count && count < PAGE_MOST_ROWS &&
+           (count < PAGE_LEAST_ROWS ||
+            classification->populations[count].total.bytes >= least_bytes)) {
+        count++;
+    }
+    return count;
+}
+
 void cw_section_populations(const struct cw_analysis_input *input,
                             size_t row_limit,
                             struct cw_report *report)
@@ -102,6 +141,10 @@ void cw_section_populations(const struct cw_analysis_input *input,
     section->shown_row_limit = row_limit;
     for (uint32_t i = 0; i < classification->population_count; i++) {
         add_population(report, section, &classification->populations[i], held.bytes, (size_t)i + 1);
+    }
+    if (cw_report_shown_row_count(section) < classification->population_count) {
+        section->note =
+            rest_text(classification, cw_report_shown_row_count(section), held.bytes, report);
     }
     add_naming(classification, report);
 }

@@ -44,7 +44,7 @@ static const char *heap_sentence(const struct cw_heap *heap,
 {
     struct cw_tally held = cw_heap_held(heap);
     return cw_report_printf(report,
-                            "The program holds %s of heap, %.0f %% of its %s writable memory.",
+                            "The program holds %s of heap, %.1f %% of its %s writable memory.",
                             size_text(report, held.bytes),
                             100 * share_of(held.bytes, ledger->total_bytes),
                             size_text(report, ledger->total_bytes));

@@ -35,6 +35,9 @@ void cw_section_populations(const struct cw_analysis_input *input,
                             size_t row_limit,
                             struct cw_report *report);
 
+/* How many populations the page shows: those that matter. */
+size_t cw_page_population_count(const struct cw_analysis_input *input);
+
 /* "findings": corruption. */
 void cw_section_findings(const struct cw_analysis_input *input, struct cw_report *report);
 

@@ -7,8 +7,9 @@
 
 #include "base/text.h"
 
-__attribute__((format(printf, 2, 0))) static void
-set_text(struct cw_error *err, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void set_text(struct cw_error *err,
+                                                           const char *format,
+                                                           va_list arguments)
 {
     char raw[sizeof err->text];
     vsnprintf(raw, sizeof raw, format, arguments);

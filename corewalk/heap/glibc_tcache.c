@@ -114,9 +114,8 @@ static bool is_cache(struct caches *caches,
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
-    /* 2.43 may make it inside _int_malloc, which then pads it. */
-    if (bytes != expected &&
-        !(form == GLIBC_TCACHE_SLOTS && bytes == expected + glibc->alignment)) {
+    /* A remainder too small to be a chunk stays with it. */
+    if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
         return false;
     }
     struct tcache_view view;

@@ -65,7 +65,9 @@ def test_output_is_the_same_again_and_in_a_file(cli, cores, tmp_path, verb, form
 def test_width_is_kept(cli, cores, width):
     core = cores.of("cxx_containers").path
     page = cli.run("analyze", "--width", width, core).stdout
-    assert max(map(len, page.splitlines())) <= width
+    # A path is never broken: a command must stay one that can be pasted.
+    lines = [line for line in page.splitlines() if str(core) not in line]
+    assert max(map(len, lines)) <= width
 
 
 def test_histogram_by_state_and_size_sums_to_the_heap(cli, cores):

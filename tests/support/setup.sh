@@ -20,7 +20,6 @@ build | pc:libdw         | libdw-dev          | elfutils-devel
 build | pc:libelf        | libelf-dev         | elfutils-libelf-devel
 build | lib:iberty       | libiberty-dev      | binutils-devel
 build | pc:jansson       | libjansson-dev     | jansson-devel
-build | pc:smartcols     | libsmartcols-dev   | libsmartcols-devel
 build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
 build | pc:cunit         | libcunit1-dev      | CUnit-devel
 tests | cmd:git          | git                | git
