@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "classify/census.h"
+#include "classify/printable.h"
 
 #define CW_CLASSIFIER(name) extern const struct cw_classifier cw_classifier_##name;
 #include "classify/classifiers.def"
@@ -30,7 +31,14 @@ enum {
     PREFETCH_CHUNKS = 12, /* about 1 KiB of small chunks ahead */
 };
 
+/* Who is asked about chunks of one head, in order of trust. */
+struct line_up {
+    uint32_t count;
+    uint32_t classifiers[CW_CLASSIFIER_COUNT];
+};
+
 struct worker {
+    struct line_up line_ups[CW_HEAD_COUNT];
     struct cw_classifier_run runs[CW_CLASSIFIER_COUNT];
     struct cw_census census;
     uint32_t *remap; /* entry of the census to final population */
@@ -88,6 +96,23 @@ const char *cw_confidence_name(enum cw_confidence confidence)
 
 /* --- the pass ------------------------------------------------------------------------------ */
 
+/* Words of the heap's pointers lie between 1 TiB and the end of user space on 64-bit targets. */
+static enum cw_head head_of(const struct cw_classifier_context *context, uint64_t word)
+{
+    bool is_64 = context->space->word_bytes == 8;
+    if (word == 0) {
+        return CW_HEAD_ZERO;
+    }
+    if (cw_module_filter_has(context->modules, word)) {
+        return CW_HEAD_MODULE;
+    }
+    if (word >> (is_64 ? 32 : 20) == 0) {
+        return CW_HEAD_SMALL;
+    }
+    bool may_be_pointer = word >> 40 != 0 && word >> 48 == 0;
+    return may_be_pointer && !cw_printable_ascii(word, 6) ? CW_HEAD_POINTER : CW_HEAD_OTHER;
+}
+
 static void look_at(struct worker *worker, struct cw_chunk_view *view)
 {
     const struct cw_classifier_context *context = worker->runs[0].context;
@@ -105,17 +130,19 @@ static void look_at(struct worker *worker, struct cw_chunk_view *view)
     view->data = worker->window_data + off;
     if (view->seen_bytes >= word_bytes) {
         view->first_word = cw_load_word(view->data, word_bytes);
-        view->points_to_module = cw_module_filter_has(context->modules, view->first_word);
+        view->head = head_of(context, view->first_word);
     }
 }
 
 static uint32_t classify_chunk(struct worker *worker, const struct cw_chunk_view *view)
 {
-    for (uint32_t i = 0; i < CW_CLASSIFIER_COUNT; i++) {
-        const struct cw_classifier_run *run = &worker->runs[i];
+    const struct line_up *line_up = &worker->line_ups[view->head];
+    for (uint32_t i = 0; i < line_up->count; i++) {
+        uint32_t classifier_index = line_up->classifiers[i];
+        const struct cw_classifier_run *run = &worker->runs[classifier_index];
         uint64_t key;
         if (run->classifier->match(run, view, &key)) {
-            uint32_t entry = cw_census_find(&worker->census, i, key);
+            uint32_t entry = cw_census_find(&worker->census, classifier_index, key);
             if (entry == CW_NONE) {
                 worker->is_out_of_memory = true;
             } else {
@@ -218,6 +245,14 @@ static void remap_block(void *context, unsigned worker_index, size_t block)
 static bool prepare_worker(struct pass *pass, struct worker *worker)
 {
     memcpy(worker->runs, pass->runs, sizeof worker->runs);
+    for (uint32_t head = 0; head < CW_HEAD_COUNT; head++) {
+        struct line_up *line_up = &worker->line_ups[head];
+        for (uint32_t i = 0; i < CW_CLASSIFIER_COUNT; i++) {
+            if ((classifiers[i]->heads >> head & 1) != 0) {
+                line_up->classifiers[line_up->count++] = i;
+            }
+        }
+    }
     for (size_t i = 0; i < CW_CLASSIFIER_COUNT; i++) {
         size_t bytes = classifiers[i]->scratch_bytes;
         worker->runs[i].scratch = bytes > 0 ? cw_arena_alloc(&pass->temporary, bytes) : NULL;

@@ -51,6 +51,19 @@ struct cw_population {
     unsigned sample_count;
 };
 
+/* What a chunk's first word looks like at a glance, so that few recognisers need to look at all. */
+enum cw_head {
+    CW_HEAD_UNSEEN, /* it is not in the core */
+    CW_HEAD_ZERO,
+    CW_HEAD_MODULE,  /* an aligned address in a module's range */
+    CW_HEAD_SMALL,   /* below 2^32 (2^20 where words have 4 bytes) */
+    CW_HEAD_POINTER, /* may be a pointer to anything else, and not text */
+    CW_HEAD_OTHER,
+    CW_HEAD_COUNT,
+};
+
+#define CW_HEADS_ALL 0xffU
+
 /* What `match` is shown of a chunk. */
 struct cw_chunk_view {
     struct cw_chunk chunk;
@@ -59,7 +72,7 @@ struct cw_chunk_view {
     const uint8_t *data;   /* of the user memory; NULL when seen_bytes is 0 */
     uint64_t seen_bytes;   /* how much of usable_bytes can be read from `data` on */
     uint64_t first_word;   /* zero-extended; 0 when it cannot be seen */
-    bool points_to_module; /* the first word: an aligned address that a module's range may hold */
+    enum cw_head head;
 };
 
 struct cw_classifier_context {
@@ -84,6 +97,7 @@ struct cw_classifier_run {
 struct cw_classifier {
     const char *name;
     enum cw_population_kind kind; /* describe may say otherwise for a key */
+    unsigned heads;               /* the chunks that it wants to see: bits 1 << enum cw_head */
     size_t scratch_bytes;
     /* May be NULL. Called once before the pass, sets run->state; false: out of memory. */
     bool (*prepare)(struct cw_classifier_run *run);

@@ -98,6 +98,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_allocator = {
     .name = "allocator",
     .kind = CW_POPULATION_ALLOCATOR,
+    .heads = CW_HEADS_ALL,
     .scratch_bytes = sizeof(struct scratch),
     .prepare = prepare,
     .match = match,

@@ -44,10 +44,16 @@ static bool match_array(const struct cw_classifier_run *run,
     if (!cw_module_filter_has(run->context->modules, vtable) || !is_class(run, vtable)) {
         return false;
     }
-    /* malloc rounds up by less than two words, so that this is exact for two elements and more. */
+    /*
+     * malloc rounds up by less than two words, so that this is exact for two elements and more;
+     * a mapping of its own by up to a page, which makes it wrong for some, and those are missed.
+     */
     uint64_t element = cw_align_down((view->usable_bytes - word_bytes) / count, word_bytes);
     uint64_t last = word_bytes + (count - 1) * element;
-    if (count == 1 || element == 0 || !cw_range_holds(0, view->seen_bytes, last, word_bytes) ||
+    uint64_t slack = view->usable_bytes - last - element;
+    bool is_mapped = view->chunk.state == CW_CHUNK_MMAPPED;
+    if (element == 0 || (slack >= 2 * (uint64_t)word_bytes && !is_mapped) ||
+        !cw_range_holds(0, view->seen_bytes, last, word_bytes) ||
         cw_load_word(view->data + word_bytes + element, word_bytes) != vtable ||
         cw_load_word(view->data + last, word_bytes) != vtable) {
         return false;
@@ -60,13 +66,14 @@ static bool match(const struct cw_classifier_run *run,
                   const struct cw_chunk_view *view,
                   uint64_t *ret_key)
 {
-    if (view->points_to_module) {
+    if (view->head == CW_HEAD_MODULE) {
         *ret_key = view->first_word;
         return is_class(run, view->first_word);
     }
     unsigned word_bytes = run->context->space->word_bytes;
-    return view->first_word - 1 < view->seen_bytes / word_bytes - 1 &&
-           view->seen_bytes >= 2 * (uint64_t)word_bytes && match_array(run, view, ret_key);
+    return view->first_word > 1 &&
+           view->first_word < view->seen_bytes >> (word_bytes == 8 ? 3 : 2) &&
+           match_array(run, view, ret_key);
 }
 
 static bool describe(const struct cw_classifier_run *run,
@@ -107,6 +114,7 @@ static uint64_t coarsen(const struct cw_classifier_run *run, uint64_t key)
 const struct cw_classifier cw_classifier_cxx = {
     .name = "cxx",
     .kind = CW_POPULATION_VTABLE,
+    .heads = 1U << CW_HEAD_MODULE | 1U << CW_HEAD_SMALL,
     .scratch_bytes = sizeof(struct cw_word_cache),
     .match = match,
     .describe = describe,

@@ -42,14 +42,13 @@ static bool is_gzip(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_by
 }
 
 /*
- * RFC 1950: the two header bytes are a multiple of 31 and name no dictionary. RFC 1951: the first
- * block's type is 0 to 2, and a stored block's length is followed by its complement.
+ * RFC 1951: the first block's type is 0 to 2, and a stored block's length is followed by its
+ * complement. (RFC 1950's header checksum is in the magics: one for each level.)
  */
 static bool is_zlib(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_bytes)
 {
     (void)usable_bytes;
-    if (!is_dense(data, seen_bytes) || (data[0] * 256 + data[1]) % 31 != 0 ||
-        (data[1] & 0x20) != 0) {
+    if (!is_dense(data, seen_bytes)) {
         return false;
     }
     unsigned type = (data[2] >> 1) & 3;
@@ -88,11 +87,10 @@ static bool is_elf(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_byt
            data[6] == 1;
 }
 
-/* Protocol 4 and 5 wrap the rest in a frame (opcode 0x95) whose length follows. */
-static bool is_framed_pickle(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_bytes)
+/* Protocols 4 and 5 wrap the rest in a frame (opcode 0x95) whose length follows. */
+static bool is_pickle(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_bytes)
 {
-    return seen_bytes >= 16 && data[1] >= 4 && data[1] <= 5 && data[2] == 0x95 &&
-           cw_load_u64(data + 3) <= usable_bytes;
+    return seen_bytes >= 16 && cw_load_u64(data + 3) <= usable_bytes;
 }
 
 /* The first directory lies behind the header and inside the chunk. */
@@ -142,7 +140,10 @@ static bool is_zstd(const uint8_t *data, uint64_t seen_bytes, uint64_t usable_by
 
 static const struct format formats[] = {
     {"gzip data", "gzip header", MAGIC("\x1f\x8b"), CW_PROBABLE, is_gzip},
-    {"zlib data", "zlib header and deflate block", MAGIC("\x78"), CW_GUESS, is_zlib},
+    {"zlib data", "zlib header and deflate block", MAGIC("\x78\x01"), CW_GUESS, is_zlib},
+    {"zlib data", "zlib header and deflate block", MAGIC("\x78\x5e"), CW_GUESS, is_zlib},
+    {"zlib data", "zlib header and deflate block", MAGIC("\x78\x9c"), CW_GUESS, is_zlib},
+    {"zlib data", "zlib header and deflate block", MAGIC("\x78\xda"), CW_GUESS, is_zlib},
     {"Zstandard data", "zstd frame magic", MAGIC("\x28\xb5\x2f\xfd"), CW_PROBABLE, is_zstd},
     {"xz data", "xz stream magic", MAGIC("\xfd\x37zXZ\0"), CW_PROBABLE, NULL},
     {"bzip2 data", "bzip2 block magic", MAGIC("BZh"), CW_PROBABLE, is_bzip2},
@@ -165,7 +166,8 @@ static const struct format formats[] = {
      CW_PROBABLE,
      is_elf},
     {"SQLite database", "SQLite header string", MAGIC("SQLite format 3\0"), CW_PROBABLE, NULL},
-    {"Python pickle", "pickle protocol 4 or 5 frame", MAGIC("\x80"), CW_PROBABLE, is_framed_pickle},
+    {"Python pickle", "pickle protocol 4 and frame", MAGIC("\x80\x04\x95"), CW_PROBABLE, is_pickle},
+    {"Python pickle", "pickle protocol 5 and frame", MAGIC("\x80\x05\x95"), CW_PROBABLE, is_pickle},
     {"Java class file",
      "class file magic and version",
      MAGIC("\xca\xfe\xba\xbe"),
@@ -176,15 +178,29 @@ static const struct format formats[] = {
 
 enum { FORMAT_COUNT = sizeof formats / sizeof formats[0] };
 
-/* Whether some format starts with a byte: the few instructions that most chunks get. */
+/* The first word of a format's magic, so that most rows are dismissed in one comparison. */
+struct head {
+    uint64_t value;
+    uint64_t mask;
+};
+
+struct state {
+    uint64_t starts[1024]; /* bit: some format starts with these two bytes */
+    struct head heads[FORMAT_COUNT];
+};
+
 static bool prepare(struct cw_classifier_run *run)
 {
-    bool *is_first_byte = cw_arena_alloc(run->context->memory, 256 * sizeof *is_first_byte);
-    for (size_t i = 0; is_first_byte != NULL && i < FORMAT_COUNT; i++) {
-        is_first_byte[formats[i].magic[0]] = true;
+    struct state *state = cw_arena_alloc(run->context->memory, sizeof *state);
+    for (size_t i = 0; state != NULL && i < FORMAT_COUNT; i++) {
+        unsigned bytes = formats[i].magic_bytes < 8 ? formats[i].magic_bytes : 8;
+        uint16_t start = cw_load_u16(formats[i].magic);
+        state->starts[start / 64] |= 1ULL << (start % 64);
+        state->heads[i].mask = UINT64_MAX >> (64 - 8 * bytes);
+        state->heads[i].value = cw_load_u64(formats[i].magic) & state->heads[i].mask;
     }
-    run->state = is_first_byte;
-    return is_first_byte != NULL;
+    run->state = state;
+    return state != NULL;
 }
 
 static bool is_format(const struct format *format, const struct cw_chunk_view *view)
@@ -198,12 +214,15 @@ static bool match(const struct cw_classifier_run *run,
                   const struct cw_chunk_view *view,
                   uint64_t *ret_key)
 {
-    const bool *is_first_byte = run->state;
-    if (view->seen_bytes < MAGIC_LIMIT || !is_first_byte[view->data[0]]) {
+    const struct state *state = run->state;
+    unsigned start = (unsigned)(view->first_word & 0xffff);
+    if ((state->starts[start / 64] >> (start % 64) & 1) == 0 || view->seen_bytes < MAGIC_LIMIT) {
         return false;
     }
+    uint64_t head = cw_load_u64(view->data);
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
-        if (is_format(&formats[i], view)) {
+        if ((head & state->heads[i].mask) == state->heads[i].value &&
+            is_format(&formats[i], view)) {
             /* Rows of one name stand together and are one population. */
             while (i > 0 && strcmp(formats[i - 1].name, formats[i].name) == 0) {
                 i--;
@@ -229,6 +248,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_magic = {
     .name = "magic",
     .kind = CW_POPULATION_CONTENT,
+    .heads = 1U << CW_HEAD_SMALL | 1U << CW_HEAD_POINTER | 1U << CW_HEAD_OTHER,
     .prepare = prepare,
     .match = match,
     .describe = describe,

@@ -60,6 +60,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_size = {
     .name = "size",
     .kind = CW_POPULATION_SIZE,
+    .heads = CW_HEADS_ALL,
     .match = match,
     .describe = describe,
 };

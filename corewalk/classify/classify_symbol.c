@@ -162,9 +162,6 @@ static bool match(const struct cw_classifier_run *run,
                   const struct cw_chunk_view *view,
                   uint64_t *ret_key)
 {
-    if (!view->points_to_module) {
-        return false;
-    }
     uint32_t *verdict = cw_word_cache_find(run->scratch, view->first_word);
     if (*verdict == UNASKED) {
         *verdict = is_pointer(run, view->first_word) ? IS_POINTER : IS_NONE;
@@ -282,6 +279,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_symbol = {
     .name = "symbol",
     .kind = CW_POPULATION_CONTENT,
+    .heads = 1U << CW_HEAD_MODULE,
     .scratch_bytes = sizeof(struct cw_word_cache),
     .prepare = prepare,
     .match = match,

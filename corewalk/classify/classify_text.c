@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "classify/classify.h"
+#include "classify/printable.h"
 #include "classify/text_kind.h"
 
 enum {
@@ -27,19 +28,6 @@ enum {
     KEY_UTF16,
     KEY_UTF32,
 };
-
-#define EACH_BYTE(b)  ((b)*0x0101010101010101U)
-#define HIGH_BITS     EACH_BYTE(0x80)
-#define POINTER_BYTES 0x0000ffffffffffffU
-
-/* Some byte of the word below 0x20 or equal to 0x7f, or not ASCII? */
-static bool has_special_byte(uint64_t word)
-{
-    uint64_t flipped = word ^ EACH_BYTE(0x7f);
-    uint64_t below_space = (word - EACH_BYTE(0x20)) & ~word;
-    uint64_t is_delete = (flipped - EACH_BYTE(0x01)) & ~flipped;
-    return ((below_space | is_delete | word) & HIGH_BITS) != 0;
-}
 
 static bool is_continuation(uint8_t byte)
 {
@@ -68,14 +56,18 @@ static size_t multibyte_length(const uint8_t *bytes, size_t left)
     return is_bad ? 0 : length;
 }
 
+static bool is_blank(uint8_t byte)
+{
+    return byte == '\t' || byte == '\n' || byte == '\r';
+}
+
 static size_t character_length(const uint8_t *bytes, size_t left)
 {
     uint8_t byte = bytes[0];
     if (byte >= 0x80) {
         return multibyte_length(bytes, left);
     }
-    bool is_space = byte == '\t' || byte == '\n' || byte == '\r';
-    return (byte >= 0x20 && byte != 0x7f) || is_space ? 1 : 0;
+    return (byte >= 0x20 && byte != 0x7f) || is_blank(byte) ? 1 : 0;
 }
 
 /* Bytes of printable text from the start on. */
@@ -83,7 +75,7 @@ static size_t text_length(const uint8_t *bytes, size_t size)
 {
     size_t at = 0;
     while (at < size) {
-        if (size - at >= sizeof(uint64_t) && !has_special_byte(cw_load_u64(bytes + at))) {
+        if (size - at >= sizeof(uint64_t) && cw_printable_ascii(cw_load_u64(bytes + at), 8)) {
             at += sizeof(uint64_t);
             continue;
         }
@@ -96,17 +88,18 @@ static size_t text_length(const uint8_t *bytes, size_t size)
     return at;
 }
 
-/* The few instructions that most chunks get: can the first six bytes be text? */
+/* Can the first six bytes be text? A word that could be a pointer must be so in plain ASCII. */
 static bool may_be_text(uint64_t head)
 {
-    uint64_t six = (head & POINTER_BYTES) | (EACH_BYTE(0x20) & ~POINTER_BYTES);
-    if (!has_special_byte(six)) {
+    if (cw_printable_ascii(head, LEAST_BYTES)) {
         return true;
+    }
+    if (head >> 48 == 0) {
+        return false;
     }
     for (unsigned i = 0; i < LEAST_BYTES; i++) {
         uint8_t byte = (uint8_t)(head >> (8 * i));
-        bool is_space = byte == '\t' || byte == '\n' || byte == '\r';
-        if ((byte < 0x20 && !is_space) || byte == 0x7f) {
+        if (byte < 0x20 ? !is_blank(byte) : byte == 0x7f) {
             return false;
         }
     }
@@ -228,7 +221,7 @@ static bool describe(const struct cw_classifier_run *run,
         {"short text", "6 to 15 printable bytes", CW_GUESS},
         {"text, then other data", "starts with a printable string", CW_GUESS},
         {"text: UTF-16", "printable 16-bit characters", CW_PROBABLE},
-        {"text: UTF-32", "printable 32-bit characters (wchar_t)", CW_PROBABLE},
+        {"text: UTF-32", "printable 32-bit characters (wchar_t)", CW_GUESS},
     };
     if (key >= KEY_SHORT) {
         population->name = others[key - KEY_SHORT].name;
@@ -247,6 +240,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_text = {
     .name = "text",
     .kind = CW_POPULATION_TEXT,
+    .heads = 1U << CW_HEAD_OTHER,
     .match = match,
     .describe = describe,
 };

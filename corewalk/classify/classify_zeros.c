@@ -9,7 +9,7 @@ static bool match(const struct cw_classifier_run *run,
 {
     (void)run;
     uint64_t size = view->usable_bytes;
-    if (view->first_word != 0 || view->seen_bytes != size || size < sizeof(uint64_t)) {
+    if (view->seen_bytes != size || size < sizeof(uint64_t)) {
         return false;
     }
     /* A buffer whose start is zero and that equals itself one place further is all zero. */
@@ -36,6 +36,7 @@ static bool describe(const struct cw_classifier_run *run,
 const struct cw_classifier cw_classifier_zeros = {
     .name = "zeros",
     .kind = CW_POPULATION_CONTENT,
+    .heads = 1U << CW_HEAD_ZERO,
     .match = match,
     .describe = describe,
 };

@@ -16,7 +16,7 @@
 enum {
     STREAM_LIMIT = 1 << 16,
     LINK_MAP_LIMIT = 1 << 16,
-    DTV_LIMIT = 1 << 12,
+    DTV_ENTRY_LIMIT = 1 << 22, /* of all threads together */
     PHDR_LIMIT = 64,
     DYNAMIC_LIMIT = 256,
     LIBC_DATA_LIMIT = 4 << 20,
@@ -147,8 +147,9 @@ static void walk_dtv(struct cw_libc_facts *facts, cw_addr dtv)
         return;
     }
     claim(facts, start, CW_LIBC_DTV);
-    for (uint64_t i = 1; i <= cw_min(count, DTV_LIMIT); i++) {
+    for (uint64_t i = 1; i <= count && facts->dtv_entry_count < DTV_ENTRY_LIMIT; i++) {
         uint64_t to_free;
+        facts->dtv_entry_count++;
         if (!read_slot(facts, dtv, i * entry_bytes + entry_bytes / 2, &to_free)) {
             return;
         }

@@ -27,6 +27,7 @@ struct cw_libc_facts {
     const struct cw_classifier_context *context;
     struct cw_vector items; /* struct cw_libc_fact; one per chunk, by index, once finished */
     struct cw_map streams;  /* addresses of those that were looked at */
+    uint64_t dtv_entry_count;
     bool is_out_of_memory;
 };
 

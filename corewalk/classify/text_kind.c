@@ -4,38 +4,82 @@
 #include <string.h>
 #include <strings.h>
 
+/* What a character may be part of. Locale-free, unlike <ctype.h>. */
+enum {
+    IS_UPPER = 1,
+    IS_LOWER = 2,
+    IS_DIGIT = 4,
+    IS_HEX = 8,
+    IN_NUMBER = 16,
+    IN_PATH = 32,
+    IN_BASE64 = 64,
+};
+
+#define ALPHANUMERIC (IN_PATH | IN_BASE64)
+
+static const uint8_t properties[256] = {
+    ['0' ... '9'] = IS_DIGIT | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['a' ... 'd'] = IS_LOWER | IS_HEX | ALPHANUMERIC,
+    ['e'] = IS_LOWER | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['f'] = IS_LOWER | IS_HEX | ALPHANUMERIC,
+    ['g' ... 'z'] = IS_LOWER | ALPHANUMERIC,
+    ['A' ... 'D'] = IS_UPPER | IS_HEX | ALPHANUMERIC,
+    ['E'] = IS_UPPER | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['F'] = IS_UPPER | IS_HEX | ALPHANUMERIC,
+    ['G' ... 'Z'] = IS_UPPER | ALPHANUMERIC,
+    ['.'] = IN_NUMBER | IN_PATH,
+    ['+'] = IN_NUMBER | IN_PATH | IN_BASE64,
+    ['-'] = IN_NUMBER | IN_PATH | IN_BASE64,
+    ['/'] = IN_PATH | IN_BASE64,
+    ['_'] = IN_PATH | IN_BASE64,
+    ['='] = IN_PATH | IN_BASE64,
+    ['@'] = IN_PATH,
+    ['%'] = IN_PATH,
+    [':'] = IN_PATH,
+    ['~'] = IN_PATH,
+    [','] = IN_PATH,
+    ['#'] = IN_PATH,
+    ['\n'] = IN_BASE64,
+    ['\r'] = IN_BASE64,
+};
+
 struct text {
     const char *bytes;
     size_t length;
     bool is_whole;
+    uint8_t common; /* properties of all its characters */
+    size_t upper_count;
+    size_t lower_count;
+    size_t digit_count;
+    size_t slash_count;
+    size_t dot_count;
 };
 
 typedef bool kind_test(const struct text *text);
 
-/* Locale-free, unlike those of <ctype.h>. */
-static bool is_digit(char c)
+static bool has(char c, unsigned any_of)
 {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_upper(char c)
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-static bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
+    return (properties[(uint8_t)c] & any_of) != 0;
 }
 
 static bool is_letter(char c)
 {
-    return is_upper(c) || is_lower(c);
+    return has(c, IS_UPPER | IS_LOWER);
 }
 
-static bool is_hex(char c)
+static struct text measure(const char *bytes, size_t length, bool is_whole)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    struct text text = {.bytes = bytes, .length = length, .is_whole = is_whole, .common = 0xff};
+    for (size_t i = 0; i < length; i++) {
+        uint8_t of_this = properties[(uint8_t)bytes[i]];
+        text.common &= of_this;
+        text.upper_count += (of_this & IS_UPPER) != 0;
+        text.lower_count += (of_this & IS_LOWER) != 0;
+        text.digit_count += (of_this & IS_DIGIT) != 0;
+        text.slash_count += bytes[i] == '/';
+        text.dot_count += bytes[i] == '.';
+    }
+    return text;
 }
 
 static bool is_space(char c)
@@ -46,7 +90,8 @@ static bool is_space(char c)
 static bool starts_with(const struct text *text, const char *head)
 {
     size_t length = strlen(head);
-    return text->length >= length && memcmp(text->bytes, head, length) == 0;
+    return text->length >= length && text->bytes[0] == head[0] &&
+           memcmp(text->bytes, head, length) == 0;
 }
 
 static bool starts_with_any_case(const struct text *text, const char *head)
@@ -121,7 +166,7 @@ static bool is_http(const struct text *text)
 static bool is_url(const struct text *text)
 {
     size_t i = 0;
-    while (i < text->length && i < 16 && is_lower(text->bytes[i])) {
+    while (i < text->length && i < 16 && has(text->bytes[i], IS_LOWER)) {
         i++;
     }
     return i >= 2 && i + 3 < text->length && memcmp(text->bytes + i, "://", 3) == 0;
@@ -141,7 +186,7 @@ static bool is_json(const struct text *text)
         return false;
     }
     return strchr("{[\"", second) != NULL ||
-           (text->is_whole && contains(text, ",") && (is_digit(second) || second == '-'));
+           (text->is_whole && contains(text, ",") && (has(second, IS_DIGIT) || second == '-'));
 }
 
 static bool is_xml(const struct text *text)
@@ -177,6 +222,9 @@ static bool is_sql(const struct text *text)
         {"DROP TABLE ", ""},
         {"ALTER TABLE ", ""},
     };
+    if (strchr("sirudcaSIRUDCA", text->bytes[0]) == NULL) {
+        return false;
+    }
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         if (starts_with_any_case(text, statements[i].head)) {
             return contains_any_case(text, statements[i].follows);
@@ -193,30 +241,22 @@ static bool is_pem(const struct text *text)
 /* "/usr/lib", "./x", "src/main.c"; no spaces, so that prose with a slash is none. */
 static bool is_path(const struct text *text)
 {
-    size_t slashes = 0;
-    size_t dots = 0;
-    for (size_t i = 0; i < text->length; i++) {
-        char c = text->bytes[i];
-        if (!is_letter(c) && !is_digit(c) && (c == 0 || strchr("._/+@%=:~,-#", c) == NULL)) {
-            return false;
-        }
-        slashes += c == '/';
-        dots += c == '.';
-    }
-    if (starts_with(text, "//")) {
+    if ((text->common & IN_PATH) == 0 || text->slash_count == 0 || starts_with(text, "//") ||
+        contains(text, "://")) {
         return false;
     }
     bool is_rooted = starts_with(text, "/") || starts_with(text, "./") ||
                      starts_with(text, "../") || starts_with(text, "~/");
-    return is_rooted || slashes >= 2 || (slashes == 1 && dots > 0 && is_letter(text->bytes[0]));
+    return is_rooted || text->slash_count >= 2 ||
+           (text->dot_count > 0 && is_letter(text->bytes[0]));
 }
 
 /* "NAME=value", as in an environment. */
 static bool is_variable(const struct text *text)
 {
     size_t i = 0;
-    while (i < text->length && (is_upper(text->bytes[i]) || text->bytes[i] == '_' ||
-                                (i > 0 && is_digit(text->bytes[i])))) {
+    while (i < text->length &&
+           (has(text->bytes[i], i > 0 ? IS_UPPER | IS_DIGIT : IS_UPPER) || text->bytes[i] == '_')) {
         i++;
     }
     return i >= 2 && i < text->length && text->bytes[i] == '=';
@@ -224,55 +264,22 @@ static bool is_variable(const struct text *text)
 
 static bool is_number(const struct text *text)
 {
-    size_t digits = 0;
-    size_t points = 0;
-    for (size_t i = 0; i < text->length; i++) {
-        char c = text->bytes[i];
-        bool may_be_sign = i == 0 || text->bytes[i - 1] == 'e' || text->bytes[i - 1] == 'E';
-        if (is_digit(c)) {
-            digits++;
-        } else if (c == '.') {
-            points++;
-        } else if (!((c == '-' || c == '+') && may_be_sign) &&
-                   !((c == 'e' || c == 'E') && digits > 0)) {
-            return false;
-        }
-    }
-    return text->is_whole && points <= 1 && digits * 2 > text->length;
+    return (text->common & IN_NUMBER) != 0 && text->is_whole && text->dot_count <= 1 &&
+           text->digit_count + 4 >= text->length && !is_letter(text->bytes[0]);
 }
 
 static bool is_hexadecimal(const struct text *text)
 {
-    size_t letters = 0;
-    for (size_t i = 0; i < text->length; i++) {
-        if (!is_hex(text->bytes[i])) {
-            return false;
-        }
-        letters += !is_digit(text->bytes[i]);
-    }
-    return text->length >= 16 && letters > 0 && letters < text->length;
+    return (text->common & IS_HEX) != 0 && text->length >= 16 && text->digit_count > 0 &&
+           text->digit_count < text->length;
 }
 
+/* Of random base64 upper and lower case have more than a third each; of identifiers, rarely. */
 static bool is_base64(const struct text *text)
 {
-    size_t uppers = 0;
-    size_t lowers = 0;
-    size_t digits = 0;
-    size_t length = text->length;
-    while (length > 0 && (text->bytes[length - 1] == '=' || text->bytes[length - 1] == '\n')) {
-        length--;
-    }
-    for (size_t i = 0; i < length; i++) {
-        char c = text->bytes[i];
-        uppers += is_upper(c);
-        lowers += is_lower(c);
-        digits += is_digit(c);
-        if (!is_letter(c) && !is_digit(c) && strchr("+/-_\r\n", c) == NULL) {
-            return false;
-        }
-    }
-    /* Of random base64 each of them has at least a sixth; of identifiers, rarely. */
-    return length >= 32 && uppers * 6 > length && lowers * 6 > length && digits * 16 > length;
+    return (text->common & IN_BASE64) != 0 && text->length >= 32 &&
+           text->upper_count * 6 > text->length && text->lower_count * 6 > text->length &&
+           text->digit_count * 16 > text->length;
 }
 
 static const struct {
@@ -294,7 +301,7 @@ static const struct {
 
 enum cw_text_kind cw_text_kind_of(const char *text, size_t length, bool is_whole)
 {
-    struct text shown = {text, length, is_whole};
+    struct text shown = measure(text, length, is_whole);
     for (size_t i = 0; length > 0 && i < sizeof kind_tests / sizeof kind_tests[0]; i++) {
         if (kind_tests[i].test(&shown)) {
             return kind_tests[i].kind;

@@ -19,6 +19,7 @@ enum {
     FIXTURE_PAGE = 0x1000,
     FIXTURE_MODULE_BYTES = 5 * FIXTURE_PAGE,
     FIXTURE_MAPPED_LIMIT = 8,
+    FIXTURE_TOP_BYTES = 16, /* a header behind the last chunk, as every heap has one */
 };
 
 #define FIXTURE_LOW    0x10000000ULL
@@ -159,7 +160,7 @@ static inline struct fixture *fixture_create(uint32_t chunk_limit, size_t heap_l
     fixture_add_module(f);
     f->chunk_limit = chunk_limit;
     f->heap_limit = heap_limit;
-    f->heap_bytes = calloc(1, heap_limit);
+    f->heap_bytes = calloc(1, heap_limit + FIXTURE_TOP_BYTES);
     f->heap_arena = (struct cw_heap_arena){.address = FIXTURE_DATA + 0x400};
     f->heap = (struct cw_heap){.space = &f->space,
                                .image = &f->image,
@@ -261,7 +262,7 @@ static inline void fixture_finish_held(struct fixture *f, size_t held_bytes)
 
 static inline void fixture_finish(struct fixture *f)
 {
-    fixture_finish_held(f, f->heap_used);
+    fixture_finish_held(f, f->heap_used + FIXTURE_TOP_BYTES);
 }
 
 /* An mmapped chunk behind the (finished) heap; `data` holds size_bytes, or is NULL: missing. */
