@@ -51,6 +51,10 @@ static bool is_continued(const struct cw_target *target,
                          const struct cw_region *region,
                          const struct cw_region *next)
 {
+    /* All 2^64 bytes as one region would have a size of 0. */
+    if (region->size_bytes > UINT64_MAX - next->size_bytes) {
+        return false;
+    }
     return region->start + region->size_bytes == next->start && next->start != 0 &&
            region->provenance == next->provenance && region->protection == next->protection &&
            mapping_continues(target, region, next) && data_continues(region, next);

@@ -53,6 +53,13 @@ int main(int argument_count, char **arguments)
     seed_write_core(folder, "overlap", builder, 0);
     core_builder_destroy(builder);
 
+    /* Once made one region of 2^64 bytes, whose size was 0. */
+    builder = core_builder_create(CW_ARCH_X86_64);
+    core_builder_partial_segment(builder, 0, UINT64_MAX, 0, CW_PROT_READ);
+    core_builder_partial_segment(builder, UINT64_MAX, 1, 0, CW_PROT_READ);
+    seed_write_core(folder, "whole-space", builder, 0);
+    core_builder_destroy(builder);
+
     builder = core_builder_create(CW_ARCH_I386);
     core_builder_segment(builder, 0x1000, 0x20, RW);
     core_builder_thread(builder, 1, 2, 3, 4);

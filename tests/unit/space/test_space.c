@@ -200,6 +200,21 @@ static void the_top_of_the_address_space_is_found(void)
     core_builder_destroy(builder);
 }
 
+/* Found by fuzz_core. */
+static void the_whole_address_space_is_no_empty_region(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    struct opened_core opened;
+    core_builder_partial_segment(builder, 0, UINT64_MAX, 0, CW_PROT_READ);
+    core_builder_partial_segment(builder, UINT64_MAX, 1, 0, CW_PROT_READ);
+    opened_core_build(&opened, builder);
+    CU_ASSERT_PTR_NOT_NULL(cw_space_find(&opened.space, 0));
+    CU_ASSERT_PTR_NOT_NULL(cw_space_find(&opened.space, UINT64_MAX));
+    CU_ASSERT_EQUAL(cw_space_first_above(&opened.space, UINT64_MAX), 1);
+    opened_core_close(&opened);
+    core_builder_destroy(builder);
+}
+
 /* ---- overlays ---------------------------------------------------------------------------- */
 
 static void overlay(struct cw_space *space, cw_addr address, uint64_t size, const uint8_t *data)
@@ -344,6 +359,7 @@ CW_TEST_MAIN("space/space",
              CW_TEST(file_pages_that_gdb_left_out_are_not_dumped),
              CW_TEST(look_ups_agree_with_a_search_by_hand),
              CW_TEST(the_top_of_the_address_space_is_found),
+             CW_TEST(the_whole_address_space_is_no_empty_region),
              CW_TEST(an_overlay_fills_what_is_missing_only),
              CW_TEST(overlays_that_continue_each_other_become_one),
              CW_TEST(an_overlay_over_nothing_changes_nothing),

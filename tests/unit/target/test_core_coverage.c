@@ -46,7 +46,7 @@ static void a_cut_says_how_much_is_gone(void)
     opened_core_open(&opened, bytes, size - 0x2000);
     CU_ASSERT_EQUAL(opened.target.missing_bytes, 0x2000);
     CU_ASSERT_EQUAL(opened.coverage.items.count, 1);
-    CU_ASSERT_TRUE(says(&opened, "core-truncated", "8.0 KiB of the 32.0 KiB"));
+    CU_ASSERT_TRUE(says(&opened, "core-truncated", "Missing: 8.0 KiB of the 32.0 KiB of memory"));
     CU_ASSERT_TRUE(says(&opened, "core-truncated", "(25.0 %)"));
     opened_core_close(&opened);
 
@@ -67,7 +67,7 @@ static void a_cut_through_the_headers_counts_them(void)
     const uint8_t *bytes = core_builder_finish(builder, &size);
     opened_core_open(&opened, bytes, core_builder_header_off(builder, 1));
     CU_ASSERT_TRUE(says(&opened, "core-truncated", "1 of 3 segment headers"));
-    CU_ASSERT_TRUE(says(&opened, "core-truncated", "and so are notes"));
+    CU_ASSERT_TRUE(says(&opened, "core-truncated", "; notes on threads and mapped files."));
     CU_ASSERT_TRUE(says(&opened, "core-threads-missing", "NT_PRSTATUS"));
     CU_ASSERT_TRUE(says(&opened, "core-files-missing", "NT_FILE"));
     opened_core_close(&opened);
@@ -84,7 +84,8 @@ static void a_lost_count_is_said(void)
     const uint8_t *bytes = core_builder_finish(builder, &size);
     opened_core_open(&opened, bytes, size - 64);
     CU_ASSERT_EQUAL(opened.target.missing_bytes, 0);
-    CU_ASSERT_TRUE(says(&opened, "core-truncated", "number of segments (2 were found)"));
+    CU_ASSERT_TRUE(
+        says(&opened, "core-truncated", "Missing: the number of segment headers (2 were found)."));
     opened_core_close(&opened);
     core_builder_destroy(builder);
 }
