@@ -80,7 +80,7 @@ static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, st
 {
     struct glibc *glibc = cw_arena_alloc(builder->heap->memory, sizeof *glibc);
     if (glibc == NULL) {
-        return cw_error_set_memory(err, "the search for glibc's heap", sizeof *glibc);
+        return cw_error_set_memory(err, "the search for glibc's heap");
     }
     init(glibc, builder);
     bool done = find_parts(glibc);
@@ -89,7 +89,7 @@ static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, st
         return CW_OK;
     }
     release(glibc);
-    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas", 0);
+    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas");
 }
 
 static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct cw_error *err)
@@ -100,7 +100,7 @@ static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct 
     }
     enum cw_status status = glibc_walk_spans(glibc, err);
     if (status == CW_OK && !glibc_find_mmapped(glibc)) {
-        return cw_error_set_memory(err, "the list of mmapped chunks", 0);
+        return cw_error_set_memory(err, "the list of mmapped chunks");
     }
     return status;
 }
@@ -125,7 +125,7 @@ static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct 
     }
     apply_marks(glibc, false);
     if (!glibc_find_tcaches(glibc)) {
-        return cw_error_set_memory(err, "the list of thread caches", 0);
+        return cw_error_set_memory(err, "the list of thread caches");
     }
     glibc_vote_fastbins(glibc);
     glibc_settle_linking(glibc);

@@ -621,5 +621,5 @@ enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
         done = stitch_span(&walk, i, &next);
     }
     cw_vector_deinit(&walk.pieces);
-    return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap", 0);
+    return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap");
 }

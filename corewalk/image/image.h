@@ -5,16 +5,16 @@
  */
 #pragma once
 
+#include "image/elf_layout.h"
 #include "space/space.h"
 
+/* In ascending order of trust. */
 enum cw_module_file {
     CW_MODULE_FILE_MISSING,    /* no file found */
     CW_MODULE_FILE_MISMATCH,   /* found, but another build: not used */
     CW_MODULE_FILE_UNVERIFIED, /* found; the target does not show its build-id: used, and said */
     CW_MODULE_FILE_VERIFIED,   /* found, same build-id */
 };
-
-#define CW_BUILD_ID_LIMIT 32
 
 /* A section of a module as it lies in memory; only the ones that occupy memory. */
 struct cw_section {
@@ -26,8 +26,10 @@ struct cw_section {
 struct cw_symbol {
     cw_addr start;
     uint64_t size_bytes; /* 0: unknown */
-    const char *name;    /* mangled, as in the file; raw */
+    const char *name;    /* mangled, as in the file (maybe with "@version"); raw */
+    uint32_t outer;      /* index of the nearest symbol before that reaches past start; CW_NONE */
     bool is_function;
+    bool is_global; /* or weak */
 };
 
 struct cw_module {
@@ -43,14 +45,20 @@ struct cw_module {
     bool is_executable;                  /* the program itself */
     struct cw_section *sections;         /* sorted by start */
     size_t section_count;
-    struct cw_symbol *symbols; /* sorted by start, then the better name first */
+    /* Sorted by start, then the better name first: sized, global, larger, shorter. */
+    struct cw_symbol *symbols;
     size_t symbol_count;
 };
 
 struct cw_image_options {
-    const char *exe;       /* --exe: the file to take for the program, or NULL */
-    const char *sysroot;   /* --sysroot: a prefix for all paths of the target, or NULL */
-    const char *debug_dir; /* --debug-dir: where .build-id/ lies; NULL: /usr/lib/debug */
+    const char *exe; /* --exe: the file to take for the program, or NULL */
+    /*
+     * --sysroot: where the target's root directory lies, or NULL. Links inside it stay inside. A
+     * file that it lacks is taken from our own root only with the same build-id.
+     */
+    const char *sysroot;
+    /* --debug-dir: where .build-id/ lies; NULL: /usr/lib/debug (first the sysroot's, then ours). */
+    const char *debug_dir;
 };
 
 struct cw_image {
@@ -77,6 +85,14 @@ void cw_image_destroy(struct cw_image *image);
 /* The module one of whose mappings, or whose .bss, holds the address, or NULL. */
 const struct cw_module *cw_image_module_at(const struct cw_image *image, cw_addr address);
 
+/*
+ * Is it code: by the memory's protection, or, where that is not known (gdb's cores leave code
+ * out), by the program headers of the module?
+ */
+bool cw_image_is_code(const struct cw_image *image, cw_addr address);
+
+/* All look-ups below are binary searches without allocation, safe from several threads. */
+
 /* The section that holds the address, or NULL. */
 const struct cw_section *cw_module_section_at(const struct cw_module *module, cw_addr address);
 
@@ -86,7 +102,8 @@ const struct cw_section *cw_module_section_at(const struct cw_module *module, cw
  */
 const struct cw_symbol *cw_module_symbol_at(const struct cw_module *module, cw_addr address);
 
-/* By exact (mangled) name, or NULL. Linear in the symbols: for the few well-known ones. */
+/* By exact (mangled) name, a symbol version ("@…") aside, or NULL. Linear in the symbols: for the
+ * few well-known ones. */
 const struct cw_symbol *cw_module_symbol_named(const struct cw_module *module, const char *name);
 
 /* The C library: by file name, else by the executable being static; NULL when there is none. */
@@ -103,14 +120,16 @@ const char *cw_image_glibc_version(const struct cw_image *image);
 const char *cw_module_build_id_text(const struct cw_module *module, char *buffer);
 
 /*
- * A name for people, demangled (C++ and Rust) and escaped, into `buffer`; the input's own escaped
- * text when it is not mangled. Input longer than 4 KiB is not demangled.
+ * A name for people, demangled (C++ and Rust), without its symbol version, and escaped, into
+ * `buffer`, which is returned; the input's own escaped text when it is not mangled. Input longer
+ * than 4 KiB, and what would come out longer than 16 KiB, is not demangled.
  */
 const char *cw_image_demangle(const char *mangled, char *buffer, size_t buffer_bytes);
 
 /*
- * Where an address is, for people: "server: g_registry+0x10", "server+0x4060 (.bss)", or "" when
- * it lies in no module. Escaped.
+ * Where an address is, for people, into `buffer`, which is returned: "server: g_registry+0x10",
+ * "server+0x4060 (.bss)" (from the module's start), or "" when it lies in no module. Escaped. A
+ * long name is cut, the offset never.
  */
 const char *cw_image_describe(const struct cw_image *image,
                               cw_addr address,

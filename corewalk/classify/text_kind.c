@@ -1,0 +1,330 @@
+/* Kinds of text: one small test each, the sharpest first. */
+#include "classify/text_kind.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* What a character may be part of. Locale-free, unlike <ctype.h>. */
+enum {
+    IS_UPPER = 1,
+    IS_LOWER = 2,
+    IS_DIGIT = 4,
+    IS_HEX = 8,
+    IN_NUMBER = 16,
+    IN_PATH = 32,
+    IN_BASE64 = 64,
+};
+
+#define ALPHANUMERIC (IN_PATH | IN_BASE64)
+
+static const uint8_t properties[256] = {
+    ['0' ... '9'] = IS_DIGIT | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['a' ... 'd'] = IS_LOWER | IS_HEX | ALPHANUMERIC,
+    ['e'] = IS_LOWER | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['f'] = IS_LOWER | IS_HEX | ALPHANUMERIC,
+    ['g' ... 'z'] = IS_LOWER | ALPHANUMERIC,
+    ['A' ... 'D'] = IS_UPPER | IS_HEX | ALPHANUMERIC,
+    ['E'] = IS_UPPER | IS_HEX | IN_NUMBER | ALPHANUMERIC,
+    ['F'] = IS_UPPER | IS_HEX | ALPHANUMERIC,
+    ['G' ... 'Z'] = IS_UPPER | ALPHANUMERIC,
+    ['.'] = IN_NUMBER | IN_PATH,
+    ['+'] = IN_NUMBER | IN_PATH | IN_BASE64,
+    ['-'] = IN_NUMBER | IN_PATH | IN_BASE64,
+    ['/'] = IN_PATH | IN_BASE64,
+    ['_'] = IN_PATH | IN_BASE64,
+    ['='] = IN_PATH | IN_BASE64,
+    ['@'] = IN_PATH,
+    ['%'] = IN_PATH,
+    [':'] = IN_PATH,
+    ['~'] = IN_PATH,
+    [','] = IN_PATH,
+    ['#'] = IN_PATH,
+    ['\n'] = IN_BASE64,
+    ['\r'] = IN_BASE64,
+};
+
+struct text {
+    const char *bytes;
+    size_t length;
+    bool is_whole;
+    uint8_t common; /* properties of all its characters */
+    size_t upper_count;
+    size_t lower_count;
+    size_t digit_count;
+    size_t slash_count;
+    size_t dot_count;
+};
+
+typedef bool kind_test(const struct text *text);
+
+static bool has(char c, unsigned any_of)
+{
+    return (properties[(uint8_t)c] & any_of) != 0;
+}
+
+static bool is_letter(char c)
+{
+    return has(c, IS_UPPER | IS_LOWER);
+}
+
+static struct text measure(const char *bytes, size_t length, bool is_whole)
+{
+    struct text text = {.bytes = bytes, .length = length, .is_whole = is_whole, .common = 0xff};
+    for (size_t i = 0; i < length; i++) {
+        uint8_t of_this = properties[(uint8_t)bytes[i]];
+        text.common &= of_this;
+        text.upper_count += (of_this & IS_UPPER) != 0;
+        text.lower_count += (of_this & IS_LOWER) != 0;
+        text.digit_count += (of_this & IS_DIGIT) != 0;
+        text.slash_count += bytes[i] == '/';
+        text.dot_count += bytes[i] == '.';
+    }
+    return text;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool starts_with(const struct text *text, const char *head)
+{
+    size_t length = strlen(head);
+    return text->length >= length && text->bytes[0] == head[0] &&
+           memcmp(text->bytes, head, length) == 0;
+}
+
+static bool starts_with_any_case(const struct text *text, const char *head)
+{
+    size_t length = strlen(head);
+    return text->length >= length && strncasecmp(text->bytes, head, length) == 0;
+}
+
+static bool contains(const struct text *text, const char *part)
+{
+    return memmem(text->bytes, text->length, part, strlen(part)) != NULL;
+}
+
+static bool contains_any_case(const struct text *text, const char *part)
+{
+    size_t length = strlen(part);
+    for (size_t i = 0; i + length <= text->length; i++) {
+        if (strncasecmp(text->bytes + i, part, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first byte from `from` on that is no space; 0 when there is none. */
+static char next_solid(const struct text *text, size_t from)
+{
+    for (size_t i = from; i < text->length; i++) {
+        if (!is_space(text->bytes[i])) {
+            return text->bytes[i];
+        }
+    }
+    return 0;
+}
+
+static char last_solid(const struct text *text)
+{
+    for (size_t i = text->length; i > 0; i--) {
+        if (!is_space(text->bytes[i - 1])) {
+            return text->bytes[i - 1];
+        }
+    }
+    return 0;
+}
+
+/* "Name: value\r\n" */
+static bool is_http_header(const struct text *text)
+{
+    size_t i = 0;
+    while (i < text->length && (is_letter(text->bytes[i]) || text->bytes[i] == '-')) {
+        i++;
+    }
+    return i > 0 && i + 1 < text->length && text->bytes[i] == ':' && text->bytes[i + 1] == ' ' &&
+           contains(text, "\r\n");
+}
+
+static bool is_http(const struct text *text)
+{
+    static const char *const methods[] = {
+        "GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS ", "CONNECT "};
+    if (starts_with(text, "HTTP/")) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (starts_with(text, methods[i])) {
+            return contains(text, " HTTP/");
+        }
+    }
+    return is_http_header(text);
+}
+
+static bool is_url(const struct text *text)
+{
+    size_t i = 0;
+    while (i < text->length && i < 16 && has(text->bytes[i], IS_LOWER)) {
+        i++;
+    }
+    return i >= 2 && i + 3 < text->length && memcmp(text->bytes + i, "://", 3) == 0;
+}
+
+static bool is_json(const struct text *text)
+{
+    char second = next_solid(text, 1);
+    if (text->bytes[0] == '{') {
+        return second == '"' ? contains(text, "\":") || contains(text, "\" :")
+                             : second == '}' && text->is_whole && last_solid(text) == '}';
+    }
+    if (text->bytes[0] != '[' || second == 0) {
+        return false;
+    }
+    if (text->is_whole && last_solid(text) != ']') {
+        return false;
+    }
+    return strchr("{[\"", second) != NULL ||
+           (text->is_whole && contains(text, ",") && (has(second, IS_DIGIT) || second == '-'));
+}
+
+static bool is_xml(const struct text *text)
+{
+    char second = '\0';
+    if (text->length > 1) {
+        second = text->bytes[1];
+    }
+    return text->bytes[0] == '<' &&
+           (is_letter(second) || second == '!' || second == '?' || second == '/') &&
+           contains(text, ">");
+}
+
+static bool is_sql(const struct text *text)
+{
+    /* English starts sentences with some of these words: what makes them SQL must follow. */
+    static const struct {
+        const char *head;
+        const char *follows;
+    } statements[] = {
+        {"SELECT ", " FROM "},
+        {"INSERT INTO ", ""},
+        {"INSERT OR ", " INTO "},
+        {"REPLACE INTO ", ""},
+        {"UPDATE ", " SET "},
+        {"DELETE FROM ", ""},
+        {"CREATE TABLE ", "("},
+        {"CREATE TEMP TABLE ", "("},
+        {"CREATE INDEX ", " ON "},
+        {"CREATE UNIQUE INDEX ", " ON "},
+        {"CREATE VIEW ", " AS "},
+        {"CREATE TRIGGER ", " ON "},
+        {"DROP TABLE ", ""},
+        {"ALTER TABLE ", ""},
+    };
+    if (strchr("sirudcaSIRUDCA", text->bytes[0]) == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        if (starts_with_any_case(text, statements[i].head)) {
+            return contains_any_case(text, statements[i].follows);
+        }
+    }
+    return false;
+}
+
+static bool is_pem(const struct text *text)
+{
+    return starts_with(text, "-----BEGIN ");
+}
+
+/* "/usr/lib", "./x", "src/main.c"; no spaces, so that prose with a slash is none. */
+static bool is_path(const struct text *text)
+{
+    if ((text->common & IN_PATH) == 0 || text->slash_count == 0 || starts_with(text, "//") ||
+        contains(text, "://")) {
+        return false;
+    }
+    bool is_rooted = starts_with(text, "/") || starts_with(text, "./") ||
+                     starts_with(text, "../") || starts_with(text, "~/");
+    return is_rooted || text->slash_count >= 2 ||
+           (text->dot_count > 0 && is_letter(text->bytes[0]));
+}
+
+/* "NAME=value", as in an environment. */
+static bool is_variable(const struct text *text)
+{
+    size_t i = 0;
+    while (i < text->length &&
+           (has(text->bytes[i], i > 0 ? IS_UPPER | IS_DIGIT : IS_UPPER) || text->bytes[i] == '_')) {
+        i++;
+    }
+    return i >= 2 && i < text->length && text->bytes[i] == '=';
+}
+
+static bool is_number(const struct text *text)
+{
+    return (text->common & IN_NUMBER) != 0 && text->is_whole && text->dot_count <= 1 &&
+           text->digit_count + 4 >= text->length && !is_letter(text->bytes[0]);
+}
+
+static bool is_hexadecimal(const struct text *text)
+{
+    return (text->common & IS_HEX) != 0 && text->length >= 16 && text->digit_count > 0 &&
+           text->digit_count < text->length;
+}
+
+/* Of random base64 upper and lower case have more than a third each; of identifiers, rarely. */
+static bool is_base64(const struct text *text)
+{
+    return (text->common & IN_BASE64) != 0 && text->length >= 32 &&
+           text->upper_count * 6 > text->length && text->lower_count * 6 > text->length &&
+           text->digit_count * 16 > text->length;
+}
+
+static const struct {
+    kind_test *test;
+    enum cw_text_kind kind;
+} kind_tests[] = {
+    {is_http, CW_TEXT_HTTP},
+    {is_url, CW_TEXT_URL},
+    {is_json, CW_TEXT_JSON},
+    {is_xml, CW_TEXT_XML},
+    {is_sql, CW_TEXT_SQL},
+    {is_pem, CW_TEXT_PEM},
+    {is_variable, CW_TEXT_VARIABLE},
+    {is_number, CW_TEXT_NUMBER},
+    {is_hexadecimal, CW_TEXT_HEX},
+    {is_base64, CW_TEXT_BASE64},
+    {is_path, CW_TEXT_PATH},
+};
+
+enum cw_text_kind cw_text_kind_of(const char *text, size_t length, bool is_whole)
+{
+    struct text shown = measure(text, length, is_whole);
+    for (size_t i = 0; length > 0 && i < sizeof kind_tests / sizeof kind_tests[0]; i++) {
+        if (kind_tests[i].test(&shown)) {
+            return kind_tests[i].kind;
+        }
+    }
+    return CW_TEXT_PLAIN;
+}
+
+const char *cw_text_kind_name(enum cw_text_kind kind)
+{
+    static const char *const names[CW_TEXT_KIND_COUNT] = {
+        [CW_TEXT_PLAIN] = "plain",
+        [CW_TEXT_HTTP] = "HTTP",
+        [CW_TEXT_URL] = "URL",
+        [CW_TEXT_JSON] = "JSON",
+        [CW_TEXT_XML] = "XML or HTML",
+        [CW_TEXT_SQL] = "SQL",
+        [CW_TEXT_PEM] = "PEM",
+        [CW_TEXT_PATH] = "path",
+        [CW_TEXT_VARIABLE] = "NAME=value",
+        [CW_TEXT_NUMBER] = "number",
+        [CW_TEXT_HEX] = "hexadecimal",
+        [CW_TEXT_BASE64] = "base64",
+    };
+    return names[kind];
+}
