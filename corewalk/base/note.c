@@ -24,6 +24,10 @@ void cw_note_add(struct cw_notes *notes,
                  const char *format,
                  ...)
 {
+    if (notes->items.count >= CW_NOTE_LIMIT) {
+        notes->dropped_count++;
+        return;
+    }
     char raw[480];
     va_list arguments;
     va_start(arguments, format);
@@ -32,8 +36,7 @@ void cw_note_add(struct cw_notes *notes,
 
     struct cw_note note = {.code = code, .severity = severity, .address = address};
     note.text = cw_text_escape_copy(notes->arena, raw);
-    if (note.text == NULL || notes->items.count >= CW_NOTE_LIMIT ||
-        !cw_vector_append(&notes->items, &note)) {
+    if (note.text == NULL || !cw_vector_append(&notes->items, &note)) {
         notes->dropped_count++;
     }
 }

@@ -29,7 +29,7 @@ static bool find_in_descriptor(const struct cw_space *space,
                                struct cw_stack *stack)
 {
     unsigned word = space->word_bytes;
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     uint64_t seen = thread->tp == 0 ? 0 : cw_space_run(space, thread->tp, &data);
     seen = cw_min(seen, DESCRIPTOR_BYTES);
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
