@@ -83,10 +83,10 @@ static void threads_lead_to_their_storage(void)
     struct fixture *f = fixture_create(16, 1 << 16);
     cw_addr tcb = FIXTURE_DATA + 0x900;
     uint32_t block = fixture_word(f, 1ULL << 40, 200);
-    uint32_t dtv = fixture_word(f, 16, 18 * 16);
-    write_at(f, dtv, 3 * 16, fixture_user(f, block) + 64); /* entry 2: aligned value */
-    write_at(f, dtv, 3 * 16 + 8, fixture_user(f, block));
-    write_at(f, dtv, 4 * 16 + 8, 1); /* not allocated by malloc */
+    uint32_t dtv = fixture_word(f, 16, 288);
+    write_at(f, dtv, 0x30, fixture_user(f, block) + 64); /* entry 2: aligned value */
+    write_at(f, dtv, 0x38, fixture_user(f, block));
+    write_at(f, dtv, 0x48, 1); /* not allocated by malloc */
     fixture_put(f, tcb + 8, fixture_user(f, dtv) + 16);
     fixture_put(f, tcb + 16, tcb);
     f->thread.tp = tcb;
