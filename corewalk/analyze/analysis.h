@@ -9,6 +9,7 @@
 
 #include "classify/classify.h"
 #include "report/render.h"
+#include "space/stack.h"
 
 /* What an analysis needs done before it runs; each includes those before it. */
 enum cw_stage {
@@ -22,6 +23,8 @@ struct cw_analysis_input {
     const struct cw_target *target;
     const struct cw_space *space;
     const struct cw_image *image;
+    const struct cw_stack *stacks; /* sorted by start */
+    size_t stack_count;
     const struct cw_heap *heap;
     const struct cw_classification *classification;
     const struct cw_notes *coverage;
@@ -33,6 +36,7 @@ struct cw_analysis_input {
 struct cw_analysis {
     struct corewalk_verb verb;
     enum cw_stage stage;
+    bool takes_partial_input; /* also works when a stage was interrupted: its parts are NULL */
     /* Exactly one of the two is set. */
     enum cw_status (*report)(const struct cw_analysis_input *input,
                              struct cw_report *report,
@@ -49,6 +53,3 @@ const struct cw_analysis *cw_analysis_named(const char *name);
 
 /* All of them, in the order of analyses.def. */
 const struct cw_analysis *const *cw_analyses(size_t *ret_count);
-
-/* The value of a setting as typed; NULL when it was not given. A flag that was given is "". */
-const char *cw_request_setting(const struct corewalk_request *request, const char *option);

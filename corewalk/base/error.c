@@ -1,14 +1,15 @@
 /* Error records: set once, formatted and escaped in place. */
 #include "base/error.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
-static void set_text(struct cw_error *err, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void set_text(struct cw_error *err,
+                                                           const char *format,
+                                                           va_list arguments)
 {
     char raw[sizeof err->text];
     vsnprintf(raw, sizeof raw, format, arguments);
@@ -65,11 +66,7 @@ enum cw_status cw_error_set_at(
     return status;
 }
 
-enum cw_status cw_error_set_memory(struct cw_error *err, const char *what, uint64_t bytes)
+enum cw_status cw_error_set_memory(struct cw_error *err, const char *what)
 {
-    return cw_error_set(err,
-                        CW_ERROR_MEMORY,
-                        "%s: needs %" PRIu64 " more bytes than there are; raise --max-memory",
-                        what,
-                        bytes);
+    return cw_error_set(err, CW_ERROR_MEMORY, "not enough memory for %s; raise --max-memory", what);
 }

@@ -47,5 +47,5 @@ enum cw_status cw_error_set_at(struct cw_error *err,
                                const char *format,
                                ...) __attribute__((format(printf, 4, 5)));
 
-/* The one text for a spent budget: what needed `bytes`, and what to do about it. */
-enum cw_status cw_error_set_memory(struct cw_error *err, const char *what, uint64_t bytes);
+/* The one text for a spent budget: what there was no memory for, and what to do about it. */
+enum cw_status cw_error_set_memory(struct cw_error *err, const char *what);

@@ -463,7 +463,7 @@ static enum cw_status run_pass(struct pass *pass,
 {
     uint32_t chunk_count = pass->heap->chunks.chunk_count;
     if (!prepare_pass(pass, &classification->population_column)) {
-        return cw_error_set_memory(err, "classify", (uint64_t)chunk_count * sizeof(uint32_t));
+        return cw_error_set_memory(err, "classify");
     }
     cw_pool_run(pool, classify_block, pass, pass->block_count);
     if (atomic_load(&pass->is_cancelled) ||
@@ -471,8 +471,7 @@ static enum cw_status run_pass(struct pass *pass,
         return cw_error_set(err, CW_ERROR_CANCELLED, "classify: cancelled");
     }
     if (!conclude(pass, classification)) {
-        return cw_error_set_memory(
-            err, "classify", pass->merged.entries.count * sizeof(struct cw_population));
+        return cw_error_set_memory(err, "classify");
     }
     cw_pool_run(pool, remap_block, pass, pass->block_count);
     return CW_OK;

@@ -31,7 +31,8 @@ static void release(void *state)
 static bool was_used(const struct glibc *glibc)
 {
     for (size_t i = 0; i < glibc->arenas.count; i++) {
-        if (glibc_arena_at(glibc, i)->system_bytes > 0) {
+        const struct glibc_arena *arena = glibc_arena_at(glibc, i);
+        if (arena->system_bytes > 0 || arena->orphan_base != 0) {
             return true;
         }
     }
@@ -55,11 +56,17 @@ static bool find_parts(struct glibc *glibc)
     if (!glibc_find_arenas(glibc)) {
         return false;
     }
+    if (glibc->layout != NULL) {
+        glibc->alignment = glibc->layout->alignment;
+    }
+    bool has_main = glibc->arenas.count > 0 && glibc_arena_at(glibc, 0)->is_main;
+    if (!has_main && !glibc_find_orphan(glibc)) {
+        return false;
+    }
     if (glibc->arenas.count == 0) {
         note_absence(glibc);
         return true;
     }
-    glibc->alignment = glibc->layout->alignment;
     glibc_find_mp(glibc);
     if (!was_used(glibc)) {
         note_absence(glibc);
@@ -73,7 +80,7 @@ static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, st
 {
     struct glibc *glibc = cw_arena_alloc(builder->heap->memory, sizeof *glibc);
     if (glibc == NULL) {
-        return cw_error_set_memory(err, "the search for glibc's heap", sizeof *glibc);
+        return cw_error_set_memory(err, "the search for glibc's heap");
     }
     init(glibc, builder);
     bool done = find_parts(glibc);
@@ -82,7 +89,7 @@ static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, st
         return CW_OK;
     }
     release(glibc);
-    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas", 0);
+    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas");
 }
 
 static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct cw_error *err)
@@ -93,7 +100,7 @@ static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct 
     }
     enum cw_status status = glibc_walk_spans(glibc, err);
     if (status == CW_OK && !glibc_find_mmapped(glibc)) {
-        return cw_error_set_memory(err, "the list of mmapped chunks", 0);
+        return cw_error_set_memory(err, "the list of mmapped chunks");
     }
     return status;
 }
@@ -118,7 +125,7 @@ static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct 
     }
     apply_marks(glibc, false);
     if (!glibc_find_tcaches(glibc)) {
-        return cw_error_set_memory(err, "the list of thread caches", 0);
+        return cw_error_set_memory(err, "the list of thread caches");
     }
     glibc_vote_fastbins(glibc);
     glibc_settle_linking(glibc);
@@ -153,11 +160,16 @@ static void describe_layout(const struct glibc *glibc)
     const char *links = glibc->mangled_votes > glibc->plain_votes   ? "; mangled links"
                         : glibc->plain_votes > glibc->mangled_votes ? "; plain links"
                                                                     : "";
+    size_t seen = glibc->arenas.count - (glibc_arena_at(glibc, 0)->orphan_base != 0 ? 1 : 0);
+    const char *arenas = seen == 0 ? "chunks from the start of brk memory"
+                                   : cw_arena_printf(heap->memory,
+                                                     "bins at +%u in %zu arena%s",
+                                                     (unsigned)glibc->layout->bins_off,
+                                                     seen,
+                                                     seen == 1 ? "" : "s");
     heap->layout.evidence = cw_arena_printf(heap->memory,
-                                            "bins at +%u in %zu arena%s%s%s%s",
-                                            (unsigned)glibc->layout->bins_off,
-                                            glibc->arenas.count,
-                                            glibc->arenas.count == 1 ? "" : "s",
+                                            "%s%s%s%s",
+                                            arenas == NULL ? "" : arenas,
                                             mp == NULL ? "" : mp,
                                             caches == NULL ? "" : caches,
                                             links);
@@ -178,12 +190,15 @@ static void sum_gaps(struct cw_heap_builder *builder)
 static void verify_arena(struct glibc *glibc, size_t index)
 {
     struct cw_heap_builder *builder = glibc->builder;
-    const struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, index);
+    struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, index);
     uint64_t sum = arena->gap_bytes;
     for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
         sum += arena->by_state[state].bytes;
     }
-    if (sum != arena->system_bytes && glibc_arena_at(glibc, index)->has_sums) {
+    if (!glibc_arena_at(glibc, index)->has_sums) {
+        arena->system_bytes = sum;
+    }
+    if (sum != arena->system_bytes) {
         cw_note_add(builder->findings,
                     CW_WARNING,
                     "arena-sum",

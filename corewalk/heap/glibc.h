@@ -5,6 +5,7 @@
  *   arena    finding the arenas              walk     spans into runs, extents and chunks
  *   mp       finding mp_                     resync   going on behind damage
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
+ *   orphan   brk memory without its arena
  *   bins     free lists of the arenas        tcache   free lists of the threads
  */
 #pragma once
@@ -32,8 +33,9 @@ struct glibc_arena {
     bool has_sums; /* the two below could be read */
     uint64_t system_bytes;
     cw_addr top;
-    uint64_t top_bytes; /* 0: its header cannot be read */
-    cw_addr first_heap; /* of thread arenas: the heap_info in front of it */
+    uint64_t top_bytes;  /* 0: its header cannot be read */
+    cw_addr first_heap;  /* of thread arenas: the heap_info in front of it */
+    cw_addr orphan_base; /* of a main arena whose struct is missing: its memory; else 0 */
 };
 
 struct glibc_mp {
@@ -156,8 +158,17 @@ static inline bool glibc_is_chunk_aligned(const struct glibc *glibc, cw_addr add
 /* Finds the arenas and narrows the candidates. False: out of memory. None: arenas stays empty. */
 bool glibc_find_arenas(struct glibc *glibc);
 
+/*
+ * When there is no main arena: its memory alone, as an arena without an address. False: out of
+ * memory.
+ */
+bool glibc_find_orphan(struct glibc *glibc);
+
 /* Looks for mp_ where the main arena was found. Needs the arenas. */
 void glibc_find_mp(struct glibc *glibc);
+
+/* The end of consecutive writable memory, whether held or not, that begins at the address. */
+cw_addr glibc_stretch_end(const struct cw_space *space, cw_addr address);
 
 /* Lays out the spans of all arenas, and their ranges. False: out of memory. */
 bool glibc_find_spans(struct glibc *glibc);

@@ -57,7 +57,8 @@ void glibc_vote_fastbins(struct glibc *glibc)
     struct glibc_window window = {.space = glibc->space};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         const struct glibc_arena *arena = glibc_arena_at(glibc, i);
-        for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
+        unsigned bin_count = arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
+        for (unsigned bin = 0; bin < bin_count; bin++) {
             uint64_t chunk;
             uint64_t stored;
             if (glibc_peek(&window, fastbin_head(glibc, arena, bin), &chunk) && chunk != 0 &&
@@ -109,6 +110,9 @@ void glibc_mark_fastbins(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
+        if (lists.arena->orphan_base != 0) {
+            continue;
+        }
         cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
         unsigned open_count = 0;
         for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
@@ -246,6 +250,10 @@ void glibc_mark_bins(struct glibc *glibc)
     };
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
+        if (lists.arena->orphan_base != 0) {
+            lists.is_incomplete = true;
+            continue;
+        }
         for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
             walk_bin(&lists, bin);
         }

@@ -163,7 +163,7 @@ static void probe_address(struct probe *probe, unsigned *best_score)
 void glibc_find_mp(struct glibc *glibc)
 {
     const struct glibc_arena *arena = glibc_arena_at(glibc, 0);
-    if (!arena->is_main) {
+    if (!arena->is_main || arena->address == 0) {
         return;
     }
     struct probe probe = {.glibc = glibc, .window = {.space = glibc->space}, .main_arena = arena};

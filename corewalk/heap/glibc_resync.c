@@ -83,7 +83,7 @@ void glibc_gather_anchors(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .steps_left = LARGEST_ANCHOR_COUNT};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         cw_addr bins = glibc_arena_at(glibc, i)->bins;
-        for (unsigned bin = 0; bin < GLIBC_BIN_COUNT; bin++) {
+        for (unsigned bin = 0; bins != 0 && bin < GLIBC_BIN_COUNT; bin++) {
             gather_bin(&gather, bins + ((uint64_t)bin - 1) * 2 * glibc->word_bytes);
         }
     }

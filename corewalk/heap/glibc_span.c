@@ -49,8 +49,7 @@ static bool add_span(struct finder *finder, cw_addr start, cw_addr end, enum gli
     return end <= start || cw_vector_append(&finder->glibc->spans, &span);
 }
 
-/* The end of consecutive writable memory, whether held or not, that begins at the address. */
-static cw_addr stretch_end(const struct cw_space *space, cw_addr address)
+cw_addr glibc_stretch_end(const struct cw_space *space, cw_addr address)
 {
     size_t index = cw_space_first_above(space, address);
     cw_addr end = address;
@@ -70,6 +69,9 @@ static cw_addr main_start(struct finder *finder)
 {
     const struct glibc *glibc = finder->glibc;
     const struct glibc_arena *arena = finder->arena;
+    if (arena->orphan_base != 0) {
+        return arena->orphan_base;
+    }
     if (glibc->mp.sbrk_base != 0) {
         return glibc->mp.sbrk_base;
     }
@@ -91,7 +93,7 @@ static cw_addr main_start(struct finder *finder)
 static cw_addr main_end(const struct finder *finder, cw_addr start)
 {
     const struct glibc_arena *arena = finder->arena;
-    cw_addr stretch = stretch_end(finder->glibc->space, start);
+    cw_addr stretch = glibc_stretch_end(finder->glibc->space, start);
     if (arena->top < start || arena->top >= stretch) {
         return stretch;
     }
@@ -151,7 +153,7 @@ static bool add_detached(struct finder *finder, cw_addr chunk)
     if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region)) {
         return true;
     }
-    cw_addr limit = stretch_end(glibc->space, chunk);
+    cw_addr limit = glibc_stretch_end(glibc->space, chunk);
     for (cw_addr page = region->start; page <= chunk; page += glibc->space->page_bytes) {
         cw_addr start = glibc_first_chunk(glibc, page);
         if (!leads_to(finder, start, chunk, limit)) {

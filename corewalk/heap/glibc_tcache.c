@@ -114,9 +114,8 @@ static bool is_cache(struct caches *caches,
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
-    /* 2.43 may make it inside _int_malloc, which then pads it. */
-    if (bytes != expected &&
-        !(form == GLIBC_TCACHE_SLOTS && bytes == expected + glibc->alignment)) {
+    /* A remainder too small to be a chunk stays with it. */
+    if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
         return false;
     }
     struct tcache_view view;
@@ -153,6 +152,35 @@ static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, u
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
+static bool add_cache(struct caches *caches, cw_addr user, uint32_t index, uint32_t tid)
+{
+    struct glibc *glibc = caches->glibc;
+    struct glibc_tcache cache = {.address = user, .tid = tid};
+    caches->states[index] = CW_CHUNK_INTERNAL;
+    return cw_vector_append(&glibc->tcaches, &cache);
+}
+
+/*
+ * When no thread could be asked: from 2.26 to 2.42 the main thread's cache is the first chunk of
+ * the main arena.
+ */
+static bool find_first_cache(struct caches *caches)
+{
+    struct glibc *glibc = caches->glibc;
+    uint32_t index;
+    if (glibc->spans.count == 0 || glibc_span_at(glibc, 0)->kind != GLIBC_SPAN_MAIN) {
+        return true;
+    }
+    cw_addr user = glibc_span_at(glibc, 0)->start + glibc->header_bytes;
+    enum glibc_tcache_form form = form_behind(caches, user, &index);
+    if (form == GLIBC_TCACHE_NONE) {
+        return true;
+    }
+    glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
+    glibc->layout = glibc_pick(glibc->candidates);
+    return add_cache(caches, user, index, 0);
+}
+
 static bool find_cache(struct caches *caches, const struct cw_thread *thread)
 {
     struct glibc *glibc = caches->glibc;
@@ -167,11 +195,9 @@ static bool find_cache(struct caches *caches, const struct cw_thread *thread)
         }
         enum glibc_tcache_form form = form_behind(caches, value, &index);
         if (form != GLIBC_TCACHE_NONE) {
-            caches->states[index] = CW_CHUNK_INTERNAL;
             glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
             glibc->layout = glibc_pick(glibc->candidates);
-            struct glibc_tcache cache = {.address = value, .tid = thread->tid};
-            return cw_vector_append(&glibc->tcaches, &cache);
+            return add_cache(caches, value, index, thread->tid);
         }
     }
     return true;
@@ -212,6 +238,9 @@ bool glibc_find_tcaches(struct glibc *glibc)
         if (target->threads[i].tp != 0 && !find_cache(&caches, &target->threads[i])) {
             return false;
         }
+    }
+    if (glibc->tcaches.count == 0 && !find_first_cache(&caches)) {
+        return false;
     }
     for (size_t i = 0; i < glibc->tcaches.count; i++) {
         vote(&caches, cw_vector_at(&glibc->tcaches, i));

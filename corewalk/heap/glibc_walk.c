@@ -553,6 +553,9 @@ static void take_step(struct stitch *stitch)
         glibc_peek(&stitch->window, piece.last + stitch->glibc->word_bytes, &size_word);
         stitch->last = piece.last == piece.start ? before : 0;
         resume_behind_damage(stitch, piece.last, size_word);
+    } else if (piece.end == stitch->span->end && stitch->span->kind == GLIBC_SPAN_MAIN) {
+        /* Brk memory whose arena is missing: what ends it is its top. */
+        add_mark(stitch, stitch->last, CW_CHUNK_TOP);
     } else if (piece.end == stitch->run_end && piece.end < stitch->span->end) {
         /* The header that tells whether the last chunk is free is missing. */
         add_mark(stitch, stitch->last, CW_CHUNK_UNKNOWN);
@@ -618,5 +621,5 @@ enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
         done = stitch_span(&walk, i, &next);
     }
     cw_vector_deinit(&walk.pieces);
-    return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap", 0);
+    return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap");
 }

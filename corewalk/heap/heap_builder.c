@@ -122,8 +122,7 @@ enum cw_status cw_heap_builder_make_cells(struct cw_heap_builder *builder, struc
     }
     struct cw_budget *budget = builder->runs.budget;
     if (!cw_column_create(budget, count, sizeof(struct cw_chunk_cell), &table->cell_column)) {
-        return cw_error_set_memory(
-            err, "the map of the heap's chunks", count * sizeof(struct cw_chunk_cell));
+        return cw_error_set_memory(err, "the map of the heap's chunks");
     }
     return CW_OK;
 }
@@ -371,8 +370,7 @@ static enum cw_status make_columns(struct cw_heap_builder *builder, struct cw_er
     uint64_t count = table->chunk_count;
     if (!cw_column_create(budget, count, sizeof(uint32_t), &table->start_column) ||
         !cw_column_create(budget, count, sizeof(uint8_t), &table->state_column)) {
-        return cw_error_set_memory(
-            err, "the chunk table", count * (sizeof(uint32_t) + sizeof(uint8_t)));
+        return cw_error_set_memory(err, "the chunk table");
     }
     return CW_OK;
 }
@@ -418,7 +416,7 @@ enum cw_status cw_heap_builder_build(struct cw_heap_builder *builder, struct cw_
     cw_vector_init(&blocks, builder->runs.budget, sizeof(struct block));
     enum cw_status status = CW_OK;
     if (!copy_extents(builder) || !make_blocks(builder, &blocks)) {
-        status = cw_error_set_memory(err, "the list of extents", builder->extents.count);
+        status = cw_error_set_memory(err, "the list of extents");
     }
     struct build build = {.builder = builder, .table = table, .blocks = blocks.items};
     if (status == CW_OK) {
@@ -487,7 +485,7 @@ enum cw_status cw_heap_builder_sum(struct cw_heap_builder *builder, struct cw_er
     struct cw_column column;
     uint64_t count = sum.tallies_per_worker * threads;
     if (!cw_column_create(builder->runs.budget, count, sizeof(struct cw_tally), &column)) {
-        return cw_error_set_memory(err, "the arenas' sums", count * sizeof(struct cw_tally));
+        return cw_error_set_memory(err, "the arenas' sums");
     }
     sum.tallies = column.data;
     uint64_t chunk_count = builder->heap->chunks.chunk_count;
@@ -523,8 +521,7 @@ enum cw_status cw_heap_builder_finish(struct cw_heap_builder *builder, struct cw
     heap->arenas = hand_over(heap->memory, &builder->arenas);
     heap->ranges = hand_over(heap->memory, &builder->ranges);
     if (heap->arenas == NULL || heap->ranges == NULL) {
-        return cw_error_set_memory(
-            err, "the list of arenas", builder->arenas.count * sizeof(struct cw_heap_arena));
+        return cw_error_set_memory(err, "the list of arenas");
     }
     heap->arena_count = (uint32_t)builder->arenas.count;
     heap->range_count = (uint32_t)builder->ranges.count;

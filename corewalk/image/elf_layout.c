@@ -114,8 +114,11 @@ static bool read_headers(const uint8_t *data,
     struct cw_cursor cursor =
         cw_cursor_make(layout->headers, layout->headers_bytes, layout->word_bytes);
     layout->loads = cw_arena_alloc_array(arena, count, sizeof *layout->loads);
+    if (layout->loads == NULL) {
+        return false;
+    }
     layout->notes_seen = true;
-    for (size_t i = 0; layout->loads != NULL && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct program_header header = read_header(&cursor);
         if (is_sound_load(&header, layout->word_bytes)) {
             layout->loads[layout->load_count++] =

@@ -142,7 +142,7 @@ enum cw_status cw_modules_place(struct cw_image *image, struct cw_error *err)
     }
     struct cw_module_range *ranges = cw_arena_alloc_array(image->arena, limit, sizeof *ranges);
     if (ranges == NULL) {
-        return cw_error_set_memory(err, "the ranges of modules", limit * sizeof *ranges);
+        return cw_error_set_memory(err, "the ranges of modules");
     }
     image->private->ranges = ranges;
     for (size_t i = 0; i < image->module_count; i++) {

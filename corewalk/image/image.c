@@ -44,7 +44,7 @@ enum cw_status cw_image_create(struct cw_space *space,
     struct cw_image image = {.space = space, .arena = arena};
     image.private = cw_arena_alloc(arena, sizeof *image.private);
     if (image.private == NULL) {
-        return cw_error_set_memory(err, "the list of modules", sizeof *image.private);
+        return cw_error_set_memory(err, "the list of modules");
     }
     cw_classes_init(&image);
     enum cw_status status = load(&image, options, coverage, err);

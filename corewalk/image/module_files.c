@@ -140,7 +140,11 @@ static void use_file(const struct cw_image *image,
                      const struct cw_elf_file *file)
 {
     detail->file = *file;
-    module->file_path = cw_text_escape_copy(image->arena, file->path);
+    const char *path = file->path;
+    if (file->root != NULL) {
+        path = cw_arena_printf(image->arena, "%s/%s", file->root, path + strspn(path, "/"));
+    }
+    module->file_path = path != NULL ? cw_text_escape_copy(image->arena, path) : NULL;
     if (module->build_id_bytes == 0) {
         memcpy(module->build_id, file->layout.build_id, sizeof module->build_id);
         module->build_id_bytes = file->layout.build_id_bytes;

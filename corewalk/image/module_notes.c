@@ -134,11 +134,13 @@ static void note_missing_file(const struct cw_image *image,
                 CW_WARNING,
                 module->is_executable ? "executable-missing" : "libc-missing",
                 module->start,
-                "the file of %s %.120s (build %s) %s; its symbols are unknown",
+                "the file of %s %.120s (build %s) %s; %s",
                 module->is_executable ? "the program," : "the C library,",
                 module->path,
                 or_unknown(cw_module_build_id_text(module, build_id)),
-                is_deleted ? "was deleted or replaced" : "was not found");
+                is_deleted ? "was deleted or replaced" : "was not found",
+                module->symbol_count > 0 ? "its code and constants are unknown"
+                                         : "its symbols, code and constants are unknown");
 }
 
 static void note_missing(const struct cw_image *image, struct cw_notes *coverage)

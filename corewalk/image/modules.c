@@ -370,7 +370,7 @@ enum cw_status cw_modules_collect(struct cw_image *image,
     }
     cw_vector_deinit(&collector.details);
     if (!is_done) {
-        return cw_error_set_memory(err, "the list of modules", 0);
+        return cw_error_set_memory(err, "the list of modules");
     }
     if (collector.skipped_count > 0) {
         cw_note_add(coverage,

@@ -141,13 +141,34 @@ static bool may_be_class_name(const char *name)
                length;
 }
 
+/* The raw name, or, where its bytes are missing, what the symbol "_ZTS<name>" there says. */
+static bool read_raw_name(const struct cw_image *image, cw_addr address, char *buffer)
+{
+    static const char prefix[] = "_ZTS";
+    size_t skip = sizeof prefix - 1;
+    if (cw_space_read_string(image->space, address, buffer, NAME_BYTES)) {
+        return true;
+    }
+    const struct cw_module *module = cw_image_module_at(image, address);
+    const struct cw_symbol *symbol = module != NULL ? cw_module_symbol_at(module, address) : NULL;
+    if (symbol == NULL || symbol->start != address || strncmp(symbol->name, prefix, skip) != 0) {
+        return false;
+    }
+    size_t length = strcspn(symbol->name + skip, "@");
+    if (length >= NAME_BYTES) {
+        return false;
+    }
+    memcpy(buffer, symbol->name + skip, length);
+    buffer[length] = '\0';
+    return true;
+}
+
 /* Reads and demangles; GCC puts '*' before names that are unique to one file. */
 static bool read_name(const struct cw_image *image, cw_addr type_info, char *buffer)
 {
     uint64_t address;
     char raw[NAME_BYTES];
-    if (!read_slot(image->space, type_info, 1, &address) ||
-        !cw_space_read_string(image->space, address, raw, sizeof raw)) {
+    if (!read_slot(image->space, type_info, 1, &address) || !read_raw_name(image, address, raw)) {
         return false;
     }
     const char *name = raw[0] == '*' ? raw + 1 : raw;

@@ -5,31 +5,14 @@
 #pragma once
 
 #include "report/model.h"
-
-/* Where rendered bytes go. Returns false when the receiver is gone (EPIPE, disk full). */
-struct cw_writer {
-    bool (*write)(void *context, const char *bytes, size_t count);
-    void *context;
-};
+#include "report/output.h"
 
 struct cw_style {
     unsigned width; /* columns of the page; 0: 80 */
     bool color;     /* ANSI styling */
 };
 
-/* State of a row stream; the renderer's own. */
-struct cw_row_stream {
-    const struct cw_renderer *renderer;
-    struct cw_writer writer;
-    struct cw_style style;
-    const struct cw_report_column *columns;
-    const unsigned *widths; /* a hint in characters for each column, for text */
-    size_t column_count;
-    uint64_t row_count;
-    bool failed;  /* the writer said no */
-    char *buffer; /* output is gathered here */
-    size_t buffered_bytes;
-};
+struct cw_row_stream;
 
 struct cw_renderer {
     const char *name;    /* as --format takes it */
@@ -38,36 +21,64 @@ struct cw_renderer {
                              const struct cw_style *style,
                              const struct cw_writer *writer,
                              struct cw_error *err);
-    void (*stream_head)(struct cw_row_stream *stream);
+    /* Called once, before the first row, which shows what the columns hold; NULL: no rows came. */
+    void (*stream_head)(struct cw_row_stream *stream, const struct cw_cell *first_row);
     void (*stream_row)(struct cw_row_stream *stream, const struct cw_cell *cells);
 };
+
+#define CW_RENDERER(name) extern const struct cw_renderer cw_renderer_##name;
+#include "report/renderers.def"
+#undef CW_RENDERER
 
 /* NULL when no format has this name. */
 const struct cw_renderer *cw_renderer_named(const char *name);
 
-/* All of them, for help and completion. */
+/* All of them, the default first, for help and completion. */
 const struct cw_renderer *const *cw_renderers(size_t *ret_count);
 
 /*
- * Starts a stream of rows. `columns` and `widths` (column_count hints, in characters) are
- * borrowed. The buffer comes from `arena`.
+ * Rows one by one:
+ *
+ *     struct cw_row_stream stream = {.renderer = renderer, .writer = *writer, .style = *style,
+ *                                    .columns = columns, .widths = widths, .column_count = 4};
+ *     status = cw_row_stream_begin(&stream, arena, err);
+ *     while (… && cw_row_stream_add(&stream, cells)) …
+ *     status = cw_row_stream_end(&stream, err);
  */
-enum cw_status cw_row_stream_begin(const struct cw_renderer *renderer,
-                                   const struct cw_style *style,
-                                   const struct cw_writer *writer,
-                                   const struct cw_report_column *columns,
-                                   const unsigned *widths,
-                                   size_t column_count,
+struct cw_row_stream {
+    /* Set by the caller; columns and widths are borrowed. */
+    const struct cw_renderer *renderer;
+    struct cw_writer writer;
+    struct cw_style style;
+    const struct cw_report_column *columns; /* keys that share a prefix stand side by side */
+    const unsigned *widths;                 /* in characters, a hint for text; may be NULL */
+    size_t column_count;
+    /* Set by cw_row_stream_begin. */
+    struct cw_output output;
+    uint64_t row_count;
+};
+
+/* The buffer comes from `arena`. */
+enum cw_status cw_row_stream_begin(struct cw_row_stream *stream,
                                    struct cw_arena *arena,
-                                   struct cw_row_stream *ret_stream,
                                    struct cw_error *err);
 
 /* False once the receiver is gone: stop producing. */
 bool cw_row_stream_add(struct cw_row_stream *stream, const struct cw_cell *cells);
 
-/* Flushes. False when the receiver was gone. */
-bool cw_row_stream_end(struct cw_row_stream *stream);
+/* Hands over what is left. CW_ERROR_IO when the receiver was gone. */
+enum cw_status cw_row_stream_end(struct cw_row_stream *stream, struct cw_error *err);
 
-/* For renderers: appends to the stream's buffer, flushing as it fills. */
-void cw_row_stream_put(struct cw_row_stream *stream, const char *bytes, size_t count);
-void cw_row_stream_puts(struct cw_row_stream *stream, const char *text);
+/* For renderers: CW_OK unless memory ran out while the report was made. */
+enum cw_status cw_report_check(const struct cw_report *report, struct cw_error *err);
+
+/* For renderers: is the column shown to people, and does any row have a value in it? */
+bool cw_report_shows_column(const struct cw_report_section *section, size_t column);
+
+/* For renderers: what of a section people see. */
+enum cw_section_view {
+    CW_VIEW_NOTHING,
+    CW_VIEW_EMPTY_TEXT, /* under its title, instead of the content */
+    CW_VIEW_CONTENT,
+};
+enum cw_section_view cw_report_view(const struct cw_report_section *section);

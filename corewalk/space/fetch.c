@@ -79,8 +79,7 @@ enum cw_status cw_fetch_create_all(struct cw_space *space, struct cw_error *err)
     struct cw_fetch *fetches =
         cw_arena_alloc_array(space->arena, target->segment_count, sizeof *fetches);
     if (fetcher == NULL || fetches == NULL) {
-        return cw_error_set_memory(
-            err, "the fetch cache", (uint64_t)target->segment_count * sizeof *fetches);
+        return cw_error_set_memory(err, "the fetch cache");
     }
     pthread_mutex_init(&fetcher->mutex, NULL);
     fetcher->target = target;

@@ -51,6 +51,10 @@ static bool is_continued(const struct cw_target *target,
                          const struct cw_region *region,
                          const struct cw_region *next)
 {
+    /* All 2^64 bytes as one region would have a size of 0. */
+    if (region->size_bytes > UINT64_MAX - next->size_bytes) {
+        return false;
+    }
     return region->start + region->size_bytes == next->start && next->start != 0 &&
            region->provenance == next->provenance && region->protection == next->protection &&
            mapping_continues(target, region, next) && data_continues(region, next);
@@ -149,12 +153,6 @@ static bool publish(struct cw_space *space, size_t first)
     return is_done;
 }
 
-static enum cw_status set_memory_error(const struct cw_space *space, struct cw_error *err)
-{
-    return cw_error_set_memory(
-        err, "the list of regions", (uint64_t)space->region_items.count * sizeof(struct cw_region));
-}
-
 enum cw_status cw_space_create(const struct cw_target *target,
                                struct cw_arena *arena,
                                struct cw_space *ret_space,
@@ -179,7 +177,8 @@ enum cw_status cw_space_create(const struct cw_target *target,
     for (size_t i = 0; is_made && i < target->segment_count; i++) {
         is_made = append_segment(&space, i, &index);
     }
-    enum cw_status status = is_made && publish(&space, 0) ? CW_OK : set_memory_error(&space, err);
+    enum cw_status status =
+        is_made && publish(&space, 0) ? CW_OK : cw_error_set_memory(err, "the list of regions");
     if (status == CW_OK) {
         status = cw_fetch_create_all(&space, err);
     }
@@ -325,5 +324,5 @@ enum cw_status cw_space_overlay(struct cw_space *space,
     cw_vector_deinit(&pieces);
     /* Also after a failure: the vector may have moved. */
     bool is_published = publish(space, first);
-    return is_done && is_published ? CW_OK : set_memory_error(space, err);
+    return is_done && is_published ? CW_OK : cw_error_set_memory(err, "the list of regions");
 }

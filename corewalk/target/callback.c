@@ -45,7 +45,7 @@ static enum cw_status copy_segments(const struct cw_callback_target *callback,
         segment.held_bytes = segment.size_bytes;
         segment.data = NULL;
         if (!cw_vector_append(&raw, &segment)) {
-            status = cw_error_set_memory(err, "the list of segments", sizeof segment);
+            status = cw_error_set_memory(err, "the list of segments");
         }
     }
     if (status == CW_OK) {
@@ -68,7 +68,7 @@ static enum cw_status copy_mappings(const struct cw_callback_target *callback,
         struct cw_mapping mapping = callback->mappings[i];
         mapping.path = cw_arena_strdup(arena, mapping.path);
         if (mapping.path == NULL || !cw_vector_append(&raw, &mapping)) {
-            status = cw_error_set_memory(err, "the list of mapped files", sizeof mapping);
+            status = cw_error_set_memory(err, "the list of mapped files");
         }
     }
     if (status == CW_OK) {
@@ -87,8 +87,7 @@ static enum cw_status copy_threads(const struct cw_callback_target *callback,
     size_t count = callback->thread_count;
     target->threads = cw_arena_alloc_array(arena, count, sizeof *target->threads);
     if (target->threads == NULL) {
-        return cw_error_set_memory(
-            err, "the list of threads", (uint64_t)count * sizeof *target->threads);
+        return cw_error_set_memory(err, "the list of threads");
     }
     if (count > 0) {
         memcpy(target->threads, callback->threads, count * sizeof *target->threads);

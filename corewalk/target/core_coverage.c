@@ -5,6 +5,7 @@
 #include "target/core_coverage.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,12 +20,49 @@ static uint64_t add_clamped(uint64_t a, uint64_t b)
 /* "12.3 %", "less than 0.1 %". */
 static void format_share(uint64_t part, uint64_t whole, char *buffer, size_t buffer_bytes)
 {
-    unsigned permille = (unsigned)((unsigned __int128)part * 1000 / whole);
+    unsigned permille = (unsigned)((unsigned __int128)part * 1000 / cw_max(whole, 1));
     if (permille == 0) {
         snprintf(buffer, buffer_bytes, "less than 0.1 %%");
     } else {
         snprintf(buffer, buffer_bytes, "%u.%u %%", permille / 10, permille % 10);
     }
+}
+
+/* A sentence that grows by parts, set apart by semicolons. What does not fit is left out. */
+struct sentence {
+    char text[400];
+    size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void append_part(struct sentence *sentence,
+                                                              const char *format,
+                                                              ...)
+{
+    char *end = sentence->text + sentence->length;
+    size_t room = sizeof sentence->text - sentence->length;
+    va_list arguments;
+    int added = snprintf(end, room, "%s", sentence->length > 0 ? "; " : "");
+    va_start(arguments, format);
+    added += vsnprintf(end + added, room - (size_t)added, format, arguments);
+    va_end(arguments);
+    if ((size_t)added < room) {
+        sentence->length += (size_t)added;
+    } else {
+        *end = '\0';
+    }
+}
+
+static void append_memory(struct sentence *sentence, uint64_t missing_bytes, uint64_t stored_bytes)
+{
+    char missing[CW_SIZE_TEXT];
+    char stored[CW_SIZE_TEXT];
+    char share[32];
+    format_share(missing_bytes, stored_bytes, share, sizeof share);
+    append_part(sentence,
+                "%s of the %s of memory in it (%s)",
+                cw_text_size(missing_bytes, missing),
+                cw_text_size(stored_bytes, stored),
+                share);
 }
 
 static void note_truncation(const struct cw_target *target,
@@ -33,42 +71,30 @@ static void note_truncation(const struct cw_target *target,
                             uint64_t stored_bytes,
                             struct cw_notes *coverage)
 {
-    uint64_t headers_cut = core->declared_count - cw_min(core->declared_count, core->header_count);
-    bool is_table_lost = core->declared_count == 0;
-    if (target->missing_bytes == 0 && headers_cut == 0 && notes->cut_bytes == 0 && !is_table_lost) {
-        return;
+    struct sentence missing = {0};
+    if (target->missing_bytes > 0) {
+        append_memory(&missing, target->missing_bytes, stored_bytes);
     }
-    char text[400];
-    char missing[CW_SIZE_TEXT];
-    char stored[CW_SIZE_TEXT];
-    char share[32] = "0 %";
-    if (stored_bytes > 0) {
-        format_share(target->missing_bytes, stored_bytes, share, sizeof share);
-    }
-    int length = snprintf(text,
-                          sizeof text,
-                          "The core file is cut off: %s of the %s of memory in it (%s) are missing",
-                          cw_text_size(target->missing_bytes, missing),
-                          cw_text_size(stored_bytes, stored),
-                          target->missing_bytes > 0 ? share : "0 %");
-    if (headers_cut > 0) {
-        length += snprintf(text + length,
-                           sizeof text - (size_t)length,
-                           ", and so are %" PRIu64 " of %" PRIu64 " segment headers",
-                           headers_cut,
-                           core->declared_count);
-    } else if (is_table_lost) {
-        length += snprintf(text + length,
-                           sizeof text - (size_t)length,
-                           ", and so is the number of segments (%" PRIu64 " were found)",
-                           core->header_count);
+    if (core->declared_count == 0) {
+        append_part(
+            &missing, "the number of segment headers (%" PRIu64 " were found)", core->header_count);
+    } else if (core->declared_count > core->header_count) {
+        append_part(&missing,
+                    "%" PRIu64 " of %" PRIu64 " segment headers",
+                    core->declared_count - core->header_count,
+                    core->declared_count);
     }
     if (notes->cut_bytes > 0) {
-        snprintf(text + length,
-                 sizeof text - (size_t)length,
-                 ", and so are notes on threads and mapped files");
+        append_part(&missing, "notes on threads and mapped files");
     }
-    cw_note_add(coverage, CW_WARNING, "core-truncated", 0, "%s.", text);
+    if (missing.length > 0) {
+        cw_note_add(coverage,
+                    CW_WARNING,
+                    "core-truncated",
+                    0,
+                    "The core file is cut off. Missing: %s.",
+                    missing.text);
+    }
 }
 
 /* Both lists are sorted: `index` follows the segments through the mappings. */

@@ -65,7 +65,7 @@ static enum cw_status gather(const struct cw_elf_core *core,
             struct cw_segment segment = segment_of(core, &header);
             gathering->odd_count += header.file_bytes > header.memory_bytes ? 1 : 0;
             if (!cw_vector_append(&gathering->segments, &segment)) {
-                return cw_error_set_memory(err, "the list of segments", sizeof segment);
+                return cw_error_set_memory(err, "the list of segments");
             }
         }
     }
@@ -108,8 +108,7 @@ static enum cw_status set_process(struct cw_target *target,
     target->program = cw_arena_strdup(arena, notes->program);
     target->threads = cw_arena_alloc_array(arena, threads->count, threads->item_bytes);
     if (target->program == NULL || target->threads == NULL) {
-        return cw_error_set_memory(
-            err, "the list of threads", (uint64_t)threads->count * threads->item_bytes);
+        return cw_error_set_memory(err, "the list of threads");
     }
     if (threads->count > 0) {
         memcpy(target->threads, threads->items, threads->count * threads->item_bytes);
@@ -168,7 +167,7 @@ enum cw_status cw_target_open_core_bytes(const uint8_t *data,
         .file_bytes = size,
     };
     if (target.path == NULL) {
-        return cw_error_set_memory(err, "the path of the core", strlen(path));
+        return cw_error_set_memory(err, "the path of the core");
     }
     struct gathering gathering = {0};
     cw_core_notes_init(&gathering.notes, arena->budget);

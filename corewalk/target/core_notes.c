@@ -97,7 +97,7 @@ static enum cw_status read_prstatus(struct cw_core_notes *notes,
     }
     struct cw_thread *thread = cw_vector_push(&notes->threads);
     if (thread == NULL) {
-        return cw_error_set_memory(err, "the list of threads", sizeof *thread);
+        return cw_error_set_memory(err, "the list of threads");
     }
     struct cw_cursor cursor = cw_cursor_make(note->data, note->size, core->word_bytes);
     cw_cursor_seek(&cursor, layout->signal_off);
@@ -220,7 +220,7 @@ static enum cw_status read_files(struct cw_core_notes *notes,
         if (!read_mapping(&numbers, &names, unit_bytes, &mapping)) {
             notes->damaged_count++;
         } else if (!cw_vector_append(&notes->mappings, &mapping)) {
-            return cw_error_set_memory(err, "the list of mapped files", sizeof mapping);
+            return cw_error_set_memory(err, "the list of mapped files");
         }
     }
     return CW_OK;

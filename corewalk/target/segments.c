@@ -147,7 +147,7 @@ enum cw_status cw_segments_normalise(const struct cw_vector *raw,
 {
     struct list list;
     if (!normalise(raw, arena, cut_segment, &list)) {
-        return cw_error_set_memory(err, "the list of segments", raw->count * raw->item_bytes);
+        return cw_error_set_memory(err, "the list of segments");
     }
     target->segments = list.items;
     target->segment_count = list.count;
@@ -163,7 +163,7 @@ enum cw_status cw_mappings_normalise(const struct cw_vector *raw,
 {
     struct list list;
     if (!normalise(raw, arena, cut_mapping, &list)) {
-        return cw_error_set_memory(err, "the list of mapped files", raw->count * raw->item_bytes);
+        return cw_error_set_memory(err, "the list of mapped files");
     }
     target->mappings = list.items;
     target->mapping_count = list.count;
@@ -223,7 +223,7 @@ enum cw_status cw_segments_fill_from_mappings(struct cw_target *target,
     }
     enum cw_status status = CW_OK;
     if (!is_done) {
-        status = cw_error_set_memory(err, "the list of segments", sizeof(struct cw_segment));
+        status = cw_error_set_memory(err, "the list of segments");
     } else if (gap_count > 0) {
         uint64_t cut_count;
         status = cw_segments_normalise(&all, arena, target, &cut_count, err);

@@ -148,8 +148,8 @@ enum cw_status cw_target_open_core_bytes(const uint8_t *data,
  */
 struct cw_callback_target {
     enum cw_arch arch;
-    uint64_t page_bytes;
     uint32_t pid;
+    uint64_t page_bytes; /* 0: 4096 */
     const struct cw_segment *segments;
     size_t segment_count;
     const struct cw_mapping *mappings;

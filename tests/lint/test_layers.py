@@ -15,7 +15,6 @@ LIBRARY_HEADERS = {
     "elfutils": r"(elfutils/.*|dwarf\.h|libelf\.h|gelf\.h)",
     "libiberty": r"libiberty/.*",
     "jansson": r"jansson\.h",
-    "libsmartcols": r"libsmartcols/.*",
     "getopt": r"getopt\.h",
 }
 

@@ -68,6 +68,9 @@ COREWALK_EXPORT uint32_t corewalk_abi(void);
 /* "0.1.0". Static. */
 COREWALK_EXPORT const char *corewalk_version(void);
 
+/* Reads a size as people type it: "4096", "0x1000", "64k", "1.5G" (1024-based). */
+COREWALK_EXPORT int corewalk_parse_size(const char *text, uint64_t *ret_bytes);
+
 /* ---- sessions ---------------------------------------------------------------------------- */
 
 struct corewalk_session;
@@ -181,13 +184,10 @@ struct corewalk_verb {
 COREWALK_EXPORT size_t corewalk_verb_count(void);
 COREWALK_EXPORT const struct corewalk_verb *corewalk_verb_at(size_t index);
 
-struct corewalk_format {
-    const char *name; /* "text", "json", "markdown" */
-    const char *summary;
-};
-
+/* The output formats, the default first: "text", "json", "markdown"; a name and one line each. */
 COREWALK_EXPORT size_t corewalk_format_count(void);
-COREWALK_EXPORT const struct corewalk_format *corewalk_format_at(size_t index);
+COREWALK_EXPORT const char *corewalk_format_name(size_t index);
+COREWALK_EXPORT const char *corewalk_format_summary(size_t index);
 
 struct corewalk_setting {
     const char *option; /* a name of the verb's options */

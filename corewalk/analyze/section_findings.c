@@ -1,0 +1,41 @@
+/* Section "findings": what is damaged. */
+#include <inttypes.h>
+
+#include "analyze/sections.h"
+
+void cw_section_findings(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    static const struct cw_report_column columns[] = {
+        {"code", "", CW_COLUMN_DATA},
+        {"severity", "", CW_COLUMN_SEVERITY},
+        {"address", "", 0},
+        {"text", "", CW_COLUMN_WRAP},
+    };
+    static const char *const severities[] = {
+        [CW_INFO] = "info", [CW_WARNING] = "warning", [CW_SEVERE] = "error"};
+    const struct cw_notes *findings = input->findings;
+    if (input->heap == NULL) {
+        return;
+    }
+    struct cw_report_section *section = cw_report_add(report,
+                                                      CW_SECTION_TABLE,
+                                                      "findings",
+                                                      "Findings",
+                                                      columns,
+                                                      sizeof columns / sizeof columns[0]);
+    section->shown_row_limit = 10;
+    for (size_t i = 0; i < findings->items.count; i++) {
+        const struct cw_note *note = cw_note_at(findings, i);
+        cw_report_add_row(report,
+                          section,
+                          (struct cw_cell[]){cw_cell_text(note->code),
+                                             cw_cell_text(severities[note->severity]),
+                                             note->address != 0 ? cw_cell_address(note->address)
+                                                                : cw_cell_absent(),
+                                             cw_cell_text(note->text)});
+    }
+    if (findings->dropped_count > 0) {
+        section->note = cw_report_printf(
+            report, "%" PRIu64 " more findings are not listed.", findings->dropped_count);
+    }
+}

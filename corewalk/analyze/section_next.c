@@ -1,0 +1,73 @@
+/* What to type next. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "analyze/sections.h"
+#include "base/text.h"
+
+/* Does a shell read the text as one plain word? */
+static bool is_plain_word(const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "./_-+=:,@%";
+    return text[0] != '\0' && text[strspn(text, plain)] == '\0';
+}
+
+static const char *target_word(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    const char *path = input->target->path;
+    if (path == NULL) {
+        return "";
+    }
+    if (is_plain_word(path)) {
+        return cw_report_printf(report, " %s", path);
+    }
+    /* Quotes inside a path are rare enough to be left to the reader. */
+    const char *escaped = cw_text_escape_copy(report->arena, path);
+    return cw_report_printf(report, " '%s'", escaped != NULL ? escaped : "");
+}
+
+const char *cw_section_command(const struct cw_analysis_input *input,
+                               struct cw_report *report,
+                               const char *verb_and_options,
+                               const char *argument)
+{
+    return cw_report_printf(report,
+                            "corewalk %s%s%s%s",
+                            verb_and_options,
+                            target_word(input, report),
+                            argument[0] != '\0' ? " " : "",
+                            argument);
+}
+
+static void add_command(const struct cw_analysis_input *input,
+                        struct cw_report *report,
+                        struct cw_report_section *section,
+                        const char *verb_and_options,
+                        const char *argument,
+                        const char *purpose)
+{
+    const char *command = cw_section_command(input, report, verb_and_options, argument);
+    cw_report_add_row(
+        report, section, (struct cw_cell[]){cw_cell_text(command), cw_cell_text(purpose)});
+}
+
+void cw_section_next(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    static const struct cw_report_column columns[] = {{"", "", CW_COLUMN_HUMAN},
+                                                      {"", "", CW_COLUMN_HUMAN}};
+    struct cw_report_section *section =
+        cw_report_add(report, CW_SECTION_COMMANDS, NULL, "Next", columns, 2);
+    const struct cw_classification *classification = input->classification;
+    if (input->heap == NULL || input->heap->allocator == NULL) {
+        return;
+    }
+    add_command(input, report, section, "histogram", "", "every kind of block");
+    add_command(input, report, section, "histogram --by size", "", "every size of block");
+    add_command(input, report, section, "list --min-size 1M", "", "the biggest blocks");
+    if (classification != NULL && classification->population_count > 0) {
+        const char *sample =
+            cw_report_printf(report, "0x%" PRIx64, classification->populations[0].samples[0]);
+        add_command(input, report, section, "block", sample, "one of the largest kind");
+    }
+}

@@ -1,0 +1,186 @@
+/* Sections "schema", "tool", "target" and "coverage". */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyze/sections.h"
+#include "base/text.h"
+
+#define COLUMNS(array) array, sizeof(array) / sizeof(array)[0]
+
+void cw_section_identity(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    (void)input;
+    static const struct cw_report_column schema[] = {{"schema", "", CW_COLUMN_DATA}};
+    static const struct cw_report_column tool[] = {{"name", "", CW_COLUMN_DATA},
+                                                   {"version", "", CW_COLUMN_DATA}};
+    struct cw_report_section *section =
+        cw_report_add(report, CW_SECTION_FIELDS, "", NULL, COLUMNS(schema));
+    cw_report_add_row(report, section, (struct cw_cell[]){cw_cell_text("corewalk/report/1")});
+    section = cw_report_add(report, CW_SECTION_FIELDS, "tool", NULL, COLUMNS(tool));
+    cw_report_add_row(
+        report,
+        section,
+        (struct cw_cell[]){cw_cell_text("corewalk"), cw_cell_text(corewalk_version())});
+}
+
+static const char *kind_name(enum cw_target_kind kind)
+{
+    static const char *const names[] = {
+        [CW_TARGET_CORE] = "core", [CW_TARGET_LIVE] = "live", [CW_TARGET_CALLBACK] = "callback"};
+    return names[kind];
+}
+
+static struct cw_cell optional_text(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? cw_cell_text(text) : cw_cell_absent();
+}
+
+static const char *program_text(const struct cw_analysis_input *input,
+                                const char *build_id,
+                                struct cw_report *report)
+{
+    const struct cw_module *executable = input->image->executable;
+    char name[128];
+    cw_text_escape(input->target->program != NULL ? input->target->program : "", name, sizeof name);
+    if (executable == NULL) {
+        return name[0] != '\0' ? cw_report_printf(report, "%s (its file is not named)", name)
+                               : "unknown";
+    }
+    return build_id[0] != '\0'
+               ? cw_report_printf(report, "%s (build-id %.12s...)", executable->path, build_id)
+               : cw_report_printf(report, "%s (no build-id)", executable->path);
+}
+
+static const char *process_text(const struct cw_target *target, struct cw_report *report)
+{
+    const char *pid =
+        target->pid != 0 ? cw_report_printf(report, "pid %" PRIu32 ", ", target->pid) : "";
+    const char *signal = "";
+    if (target->signal != 0) {
+        const char *abbreviation = sigabbrev_np((int)target->signal);
+        signal = abbreviation != NULL
+                     ? cw_report_printf(report, ", signal SIG%s", abbreviation)
+                     : cw_report_printf(report, ", signal %" PRIu32, target->signal);
+    }
+    return cw_report_printf(report,
+                            "%s%zu thread%s, %s%s",
+                            pid,
+                            target->thread_count,
+                            target->thread_count == 1 ? "" : "s",
+                            cw_arch_name(target->arch),
+                            signal);
+}
+
+static const char *libc_text(const struct cw_analysis_input *input,
+                             const char *version,
+                             struct cw_report *report)
+{
+    const char *layout = input->heap != NULL ? input->heap->layout.name : NULL;
+    if (layout != NULL && version != NULL) {
+        return cw_report_printf(
+            report, "glibc %s by its banner; heap layout of %s, probed", version, layout);
+    }
+    if (layout != NULL) {
+        return cw_report_printf(report, "glibc; heap layout of %s, probed", layout);
+    }
+    return version != NULL ? cw_report_printf(report, "glibc %s by its banner", version)
+                           : "not recognised";
+}
+
+static const char *core_text(const struct cw_target *target, struct cw_report *report)
+{
+    char size[CW_SIZE_TEXT];
+    char missing[CW_SIZE_TEXT];
+    if (target->path == NULL) {
+        return "memory read through the caller";
+    }
+    const char *slash = strrchr(target->path, '/');
+    char name[256];
+    cw_text_escape(slash != NULL ? slash + 1 : target->path, name, sizeof name);
+    cw_text_size(target->file_bytes, size);
+    cw_text_size(target->missing_bytes, missing);
+    return target->missing_bytes == 0
+               ? cw_report_printf(report, "%s, %s, complete", name, size)
+               : cw_report_printf(report, "%s, %s, TRUNCATED: %s missing", name, size, missing);
+}
+
+static void add_coverage(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    static const struct cw_report_column columns[] = {
+        {"code", "", CW_COLUMN_DATA},
+        {"severity", "", CW_COLUMN_SEVERITY},
+        {"text", "", CW_COLUMN_WRAP},
+    };
+    static const char *const severities[] = {
+        [CW_INFO] = "info", [CW_WARNING] = "warning", [CW_SEVERE] = "warning"};
+    struct cw_report_section *section =
+        cw_report_add(report, CW_SECTION_TABLE, "coverage", "What is missing", COLUMNS(columns));
+    for (size_t i = 0; i < input->coverage->items.count; i++) {
+        const struct cw_note *note = cw_note_at(input->coverage, i);
+        cw_report_add_row(report,
+                          section,
+                          (struct cw_cell[]){cw_cell_text(note->code),
+                                             cw_cell_text(severities[note->severity]),
+                                             cw_cell_text(note->text)});
+    }
+}
+
+void cw_section_target(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    static const struct cw_report_column columns[] = {
+        {"", "program", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
+        {"", "process", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
+        {"", "libc", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
+        {"", "core", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
+        {"kind", "", CW_COLUMN_DATA},
+        {"path", "", CW_COLUMN_DATA},
+        {"pid", "", CW_COLUMN_DATA},
+        {"arch", "", CW_COLUMN_DATA},
+        {"word_bytes", "", CW_COLUMN_DATA},
+        {"executable.path", "", CW_COLUMN_DATA},
+        {"executable.build_id", "", CW_COLUMN_DATA},
+        {"libc.flavor", "", CW_COLUMN_DATA},
+        {"libc.version", "", CW_COLUMN_DATA},
+        {"libc.layout", "", CW_COLUMN_DATA},
+        {"libc.evidence", "", CW_COLUMN_DATA},
+        {"thread_count", "", CW_COLUMN_DATA},
+        {"complete", "", CW_COLUMN_DATA},
+        {"missing_bytes", "", CW_COLUMN_DATA},
+    };
+    const struct cw_target *target = input->target;
+    const struct cw_module *executable = input->image->executable;
+    const char *version = cw_image_glibc_version(input->image);
+    const struct cw_heap_layout *layout = input->heap != NULL ? &input->heap->layout : NULL;
+    bool is_glibc = version != NULL || (layout != NULL && layout->name != NULL);
+    char build_id[CW_BUILD_ID_TEXT] = "";
+    if (executable != NULL) {
+        cw_module_build_id_text(executable, build_id);
+    }
+    const char *path =
+        target->path != NULL ? cw_text_escape_copy(report->arena, target->path) : NULL;
+    struct cw_cell cells[] = {
+        cw_cell_text(program_text(input, build_id, report)),
+        cw_cell_text(process_text(target, report)),
+        cw_cell_text(libc_text(input, version, report)),
+        cw_cell_text(core_text(target, report)),
+        cw_cell_text(kind_name(target->kind)),
+        optional_text(path),
+        target->pid != 0 ? cw_cell_count(target->pid) : cw_cell_absent(),
+        cw_cell_text(cw_arch_name(target->arch)),
+        cw_cell_count(target->word_bytes),
+        optional_text(executable != NULL ? executable->path : NULL),
+        optional_text(cw_report_printf(report, "%s", build_id)),
+        cw_cell_text(is_glibc ? "glibc" : "unknown"),
+        optional_text(version),
+        optional_text(layout != NULL ? layout->name : NULL),
+        optional_text(layout != NULL ? layout->evidence : NULL),
+        cw_cell_count(target->thread_count),
+        cw_cell_bool(target->missing_bytes == 0),
+        cw_cell_bytes(target->missing_bytes),
+    };
+    struct cw_report_section *section =
+        cw_report_add(report, CW_SECTION_FIELDS, "target", NULL, COLUMNS(columns));
+    cw_report_add_row(report, section, cells);
+    add_coverage(input, report);
+}

@@ -1,0 +1,182 @@
+/* Running verbs: advance the session, let the analysis fill a report, render it. */
+#include <string.h>
+
+#include "analyze/request.h"
+#include "api/error.h"
+#include "api/session.h"
+
+struct sink {
+    corewalk_write *write;
+    void *context;
+};
+
+static bool relay_write(void *context, const char *bytes, size_t count)
+{
+    const struct sink *sink = context;
+    return sink->write(sink->context, bytes, count) == 0;
+}
+
+static struct cw_analysis_input make_input(const struct corewalk_session *session,
+                                           const struct corewalk_request *request,
+                                           struct cw_arena *memory)
+{
+    return (struct cw_analysis_input){
+        .target = &session->target,
+        .space = &session->space,
+        .image = &session->image,
+        .stacks = session->stacks,
+        .stack_count = session->stack_count,
+        .heap = session->has_heap ? &session->heap : NULL,
+        .classification = session->has_classification ? &session->classification : NULL,
+        .coverage = &session->coverage,
+        .findings = &session->findings,
+        .request = request,
+        .memory = memory,
+    };
+}
+
+static enum cw_status run_report(const struct cw_analysis *analysis,
+                                 const struct cw_analysis_input *input,
+                                 const struct cw_renderer *renderer,
+                                 const struct cw_style *style,
+                                 const struct cw_writer *writer,
+                                 struct cw_error *err)
+{
+    struct cw_report report;
+    cw_report_init(&report, input->memory);
+    enum cw_status status = analysis->report(input, &report, err);
+    if (status == CW_OK && report.failed) {
+        status = cw_error_set_memory(err, "the report");
+    }
+    if (status == CW_OK) {
+        status = renderer->render(&report, style, writer, err);
+    }
+    cw_report_deinit(&report);
+    return status;
+}
+
+/* Something was missing that the analysis would have looked at. */
+static bool is_incomplete(const struct corewalk_session *session)
+{
+    if (session->target.missing_bytes > 0) {
+        return true;
+    }
+    for (size_t i = 0; i < session->coverage.items.count; i++) {
+        if (cw_note_at(&session->coverage, i)->severity >= CW_WARNING) {
+            return true;
+        }
+    }
+    return session->has_heap && session->heap.allocator == NULL;
+}
+
+/* An interrupted page still shows what the stages before have found. */
+static enum cw_status advance_for(struct corewalk_session *session,
+                                  const struct cw_analysis *analysis,
+                                  struct cw_error *err)
+{
+    enum cw_status status = cw_session_advance(session, analysis->stage, err);
+    if (status == CW_ERROR_CANCELLED && analysis->takes_partial_input) {
+        *err = CW_ERROR_INIT;
+        cw_note_add(&session->coverage,
+                    CW_WARNING,
+                    "interrupted",
+                    0,
+                    "The analysis was interrupted: sections that were not reached are left out.");
+        return CW_OK;
+    }
+    return status;
+}
+
+static enum cw_status answer(struct corewalk_session *session,
+                             const struct corewalk_request *request,
+                             const struct cw_writer *writer,
+                             struct cw_error *err)
+{
+    const struct cw_analysis *analysis = cw_analysis_named(request->verb);
+    const struct cw_renderer *renderer =
+        cw_renderer_named(request->format != NULL ? request->format : corewalk_format_name(0));
+    struct cw_style style = {.width = request->width, .color = request->color != 0};
+    struct cw_arena memory;
+    enum cw_status status = advance_for(session, analysis, err);
+    if (status != CW_OK) {
+        return status;
+    }
+    cw_arena_init(&memory, &session->budget);
+    struct cw_analysis_input input = make_input(session, request, &memory);
+    status = analysis->stream != NULL ? analysis->stream(&input, renderer, &style, writer, err)
+                                      : run_report(analysis, &input, renderer, &style, writer, err);
+    cw_arena_deinit(&memory);
+    return status;
+}
+
+/* A request of an older caller is shorter: what it lacks is zero. */
+static struct corewalk_request read_request(const struct corewalk_request *request)
+{
+    struct corewalk_request copy = {.size = sizeof copy};
+    memcpy(&copy, request, request->size < sizeof copy ? request->size : sizeof copy);
+    return copy;
+}
+
+int corewalk_check(const struct corewalk_request *request, struct corewalk_error *error)
+{
+    struct cw_error err = CW_ERROR_INIT;
+    struct corewalk_request wanted = read_request(request);
+    cw_request_check(&wanted, &err);
+    return cw_error_export(&err, error);
+}
+
+int corewalk_run(struct corewalk_session *session,
+                 const struct corewalk_request *request,
+                 corewalk_write *write,
+                 void *context,
+                 struct corewalk_outcome *ret_outcome,
+                 struct corewalk_error *error)
+{
+    struct cw_error err = CW_ERROR_INIT;
+    struct corewalk_request wanted = read_request(request);
+    struct sink sink = {write, context};
+    struct cw_writer writer = {relay_write, &sink};
+    if (cw_request_check(&wanted, &err) == CW_OK) {
+        answer(session, &wanted, &writer, &err);
+    }
+    if (ret_outcome != NULL && ret_outcome->size >= sizeof *ret_outcome) {
+        ret_outcome->is_incomplete = is_incomplete(session);
+        ret_outcome->exceeded_fail_if = 0;
+    }
+    return cw_error_export(&err, error);
+}
+
+size_t corewalk_verb_count(void)
+{
+    size_t count;
+    cw_analyses(&count);
+    return count;
+}
+
+const struct corewalk_verb *corewalk_verb_at(size_t index)
+{
+    size_t count;
+    const struct cw_analysis *const *analyses = cw_analyses(&count);
+    return index < count ? &analyses[index]->verb : NULL;
+}
+
+size_t corewalk_format_count(void)
+{
+    size_t count;
+    cw_renderers(&count);
+    return count;
+}
+
+const char *corewalk_format_name(size_t index)
+{
+    size_t count;
+    const struct cw_renderer *const *renderers = cw_renderers(&count);
+    return index < count ? renderers[index]->name : NULL;
+}
+
+const char *corewalk_format_summary(size_t index)
+{
+    size_t count;
+    const struct cw_renderer *const *renderers = cw_renderers(&count);
+    return index < count ? renderers[index]->summary : NULL;
+}

@@ -1,0 +1,267 @@
+/* Opening, advancing and closing sessions. */
+#include "api/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/error.h"
+
+static bool relay_progress(void *context, const char *phase, uint64_t done, uint64_t total)
+{
+    struct corewalk_session *session = context;
+    return session->caller_progress == NULL ||
+           session->caller_progress(session->caller_context, phase, done, total) == 0;
+}
+
+static struct corewalk_session *allocate(const struct corewalk_options *options)
+{
+    struct corewalk_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        return NULL;
+    }
+    uint64_t limit = options->max_memory_bytes;
+    cw_budget_init(&session->budget, limit != 0 ? limit : UINT64_MAX);
+    cw_arena_init(&session->memory, &session->budget);
+    cw_arena_init(&session->heap_memory, &session->budget);
+    cw_arena_init(&session->classify_memory, &session->budget);
+    cw_notes_init(&session->coverage, &session->memory);
+    cw_notes_init(&session->findings, &session->heap_memory);
+    session->caller_progress = options->progress;
+    session->caller_context = options->progress_context;
+    session->progress = (struct cw_progress){.report = relay_progress, .context = session};
+    return session;
+}
+
+/* Everything above the target that each verb needs. */
+static enum cw_status prepare(struct corewalk_session *session,
+                              const struct corewalk_options *options,
+                              struct cw_error *err)
+{
+    enum cw_status status = cw_pool_create(options->thread_count, &session->pool, err);
+    if (status == CW_OK) {
+        status = cw_space_create(&session->target, &session->memory, &session->space, err);
+    }
+    if (status == CW_OK) {
+        struct cw_image_options image_options = {
+            .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
+        status = cw_image_create(&session->space,
+                                 &image_options,
+                                 &session->memory,
+                                 &session->coverage,
+                                 &session->image,
+                                 err);
+    }
+    if (status == CW_OK &&
+        !cw_space_stacks(
+            &session->space, &session->memory, &session->stacks, &session->stack_count)) {
+        status = cw_error_set_memory(err, "the thread stacks");
+    }
+    return status;
+}
+
+enum cw_status cw_session_advance(struct corewalk_session *session,
+                                  enum cw_stage stage,
+                                  struct cw_error *err)
+{
+    if (stage >= CW_STAGE_HEAP && !session->has_heap) {
+        enum cw_status status = cw_heap_create(&session->space,
+                                               &session->image,
+                                               session->pool,
+                                               &session->progress,
+                                               &session->heap_memory,
+                                               &session->coverage,
+                                               &session->findings,
+                                               &session->heap,
+                                               err);
+        if (status != CW_OK) {
+            return status;
+        }
+        session->has_heap = true;
+    }
+    if (stage >= CW_STAGE_CLASSIFY && !session->has_classification) {
+        enum cw_status status = cw_classify(&session->heap,
+                                            session->pool,
+                                            &session->progress,
+                                            &session->classify_memory,
+                                            &session->classification,
+                                            err);
+        if (status != CW_OK) {
+            return status;
+        }
+        session->has_classification = true;
+    }
+    return CW_OK;
+}
+
+/* Options of an older caller are shorter: what they lack is zero. */
+static struct corewalk_options read_options(const struct corewalk_options *options)
+{
+    struct corewalk_options copy = {.size = sizeof copy};
+    if (options != NULL) {
+        size_t size = options->size < sizeof copy ? options->size : sizeof copy;
+        memcpy(&copy, options, size);
+    }
+    return copy;
+}
+
+static int finish_open(struct corewalk_session *session,
+                       const struct corewalk_options *options,
+                       struct cw_error *err,
+                       struct corewalk_session **ret_session,
+                       struct corewalk_error *error)
+{
+    if (err->status != CW_OK || prepare(session, options, err) != CW_OK) {
+        corewalk_close(session);
+        return cw_error_export(err, error);
+    }
+    *ret_session = session;
+    return COREWALK_OK;
+}
+
+int corewalk_open_core(const char *path,
+                       const struct corewalk_options *options,
+                       struct corewalk_session **ret_session,
+                       struct corewalk_error *error)
+{
+    struct cw_error err = CW_ERROR_INIT;
+    struct corewalk_options wanted = read_options(options);
+    struct corewalk_session *session = allocate(&wanted);
+    if (session == NULL) {
+        cw_error_set_memory(&err, "a session");
+        return cw_error_export(&err, error);
+    }
+    cw_target_open_core(path, &session->memory, &session->coverage, &session->target, &err);
+    return finish_open(session, &wanted, &err, ret_session, error);
+}
+
+void corewalk_close(struct corewalk_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    if (session->has_classification) {
+        cw_classification_destroy(&session->classification);
+    }
+    if (session->has_heap) {
+        cw_heap_destroy(&session->heap);
+    }
+    cw_image_destroy(&session->image);
+    cw_space_destroy(&session->space);
+    cw_target_close(&session->target);
+    cw_pool_destroy(session->pool);
+    cw_notes_deinit(&session->coverage);
+    cw_notes_deinit(&session->findings);
+    cw_arena_deinit(&session->classify_memory);
+    cw_arena_deinit(&session->heap_memory);
+    cw_arena_deinit(&session->memory);
+    free(session);
+}
+
+uint64_t corewalk_peak_memory(const struct corewalk_session *session)
+{
+    return atomic_load(&session->budget.peak_bytes);
+}
+
+/* ---- the callback target ------------------------------------------------------------------ */
+
+/* The public read hook behind the internal one. */
+struct relay {
+    int (*read)(void *context, uint64_t address, void *buffer, size_t size);
+    void *context;
+};
+
+static bool relay_read(void *context, cw_addr address, void *buffer, size_t size)
+{
+    const struct relay *relay = context;
+    return relay->read(relay->context, address, buffer, size) == 0;
+}
+
+static bool convert_segments(const struct corewalk_callback *callback,
+                             struct cw_arena *memory,
+                             struct cw_callback_target *target)
+{
+    size_t count = callback->segment_count;
+    struct cw_segment *segments = cw_arena_alloc_array(memory, count, sizeof *segments);
+    struct cw_mapping *mappings = cw_arena_alloc_array(memory, count, sizeof *mappings);
+    if (segments == NULL || mappings == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct corewalk_segment *segment = &callback->segments[i];
+        segments[i] = (struct cw_segment){
+            .start = segment->start,
+            .size_bytes = segment->size_bytes,
+            .stored_bytes = segment->size_bytes,
+            .held_bytes = segment->size_bytes,
+            .protection = segment->protection,
+        };
+        if (segment->path != NULL) {
+            mappings[target->mapping_count++] = (struct cw_mapping){
+                segment->start, segment->size_bytes, segment->file_off, segment->path};
+        }
+    }
+    target->segments = segments;
+    target->segment_count = count;
+    target->mappings = mappings;
+    return true;
+}
+
+static bool convert_threads(const struct corewalk_callback *callback,
+                            struct cw_arena *memory,
+                            struct cw_callback_target *target)
+{
+    size_t count = callback->thread_count;
+    struct cw_thread *threads = cw_arena_alloc_array(memory, count, sizeof *threads);
+    if (threads == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct corewalk_thread *thread = &callback->threads[i];
+        threads[i] = (struct cw_thread){
+            .tid = thread->tid, .pc = thread->pc, .sp = thread->sp, .tp = thread->tp};
+    }
+    target->threads = threads;
+    target->thread_count = count;
+    return true;
+}
+
+static enum cw_status open_callback(struct corewalk_session *session,
+                                    const struct corewalk_callback *callback,
+                                    struct cw_error *err)
+{
+    struct relay *relay = cw_arena_alloc(&session->memory, sizeof *relay);
+    struct cw_callback_target target = {
+        .arch = callback->arch <= COREWALK_ARCH_AARCH64 ? (enum cw_arch)callback->arch
+                                                        : CW_ARCH_UNKNOWN,
+        .page_bytes = callback->page_bytes,
+        .pid = callback->pid,
+        .read = relay_read,
+        .context = relay,
+    };
+    if (relay == NULL || !convert_segments(callback, &session->memory, &target) ||
+        !convert_threads(callback, &session->memory, &target)) {
+        return cw_error_set_memory(err, "the target's memory map");
+    }
+    *relay = (struct relay){callback->read, callback->context};
+    return cw_target_open_callback(&target, &session->memory, &session->target, err);
+}
+
+int corewalk_open_callback(const struct corewalk_callback *callback,
+                           const struct corewalk_options *options,
+                           struct corewalk_session **ret_session,
+                           struct corewalk_error *error)
+{
+    struct cw_error err = CW_ERROR_INIT;
+    struct corewalk_options wanted = read_options(options);
+    if (callback->size < sizeof *callback || callback->read == NULL) {
+        cw_error_set(&err, CW_ERROR_ARGUMENT, "the callback target lacks its size or read hook");
+        return cw_error_export(&err, error);
+    }
+    struct corewalk_session *session = allocate(&wanted);
+    if (session == NULL) {
+        cw_error_set_memory(&err, "a session");
+        return cw_error_export(&err, error);
+    }
+    open_callback(session, callback, &err);
+    return finish_open(session, &wanted, &err, ret_session, error);
+}

@@ -1,0 +1,34 @@
+/* The session: owner of everything, advanced stage by stage as verbs need it. */
+#pragma once
+
+#include "analyze/analysis.h"
+
+struct corewalk_session {
+    struct cw_budget budget;
+    struct cw_arena memory; /* of target, space, image and notes */
+    struct cw_arena heap_memory;
+    struct cw_arena classify_memory;
+    struct cw_progress progress;
+    struct cw_pool *pool;
+    struct cw_target target;
+    struct cw_notes coverage;
+    struct cw_notes findings;
+    struct cw_space space;
+    struct cw_image image;
+    struct cw_stack *stacks;
+    size_t stack_count;
+    struct cw_heap heap;
+    struct cw_classification classification;
+    bool has_heap;
+    bool has_classification;
+    int (*caller_progress)(void *context, const char *phase, uint64_t done, uint64_t total);
+    void *caller_context;
+};
+
+/*
+ * Runs the stages up to `stage` that have not run yet. On failure those before it stay done, and
+ * the failed one may be tried again.
+ */
+enum cw_status cw_session_advance(struct corewalk_session *session,
+                                  enum cw_stage stage,
+                                  struct cw_error *err);

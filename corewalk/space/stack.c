@@ -1,0 +1,106 @@
+/* Thread stacks: from the thread descriptor, else the region around the stack pointer. */
+#include "space/stack.h"
+
+#include <stdlib.h>
+
+#include "base/checked.h"
+
+enum {
+    /* struct pthread is 0x900 bytes on x86-64; the words lie well inside. */
+    DESCRIPTOR_BYTES = 0x1000,
+};
+
+static bool is_stack_block(const struct cw_space *space,
+                           const struct cw_thread *thread,
+                           const uint64_t words[3])
+{
+    uint64_t mask = space->page_bytes - 1;
+    uint64_t block = words[0];
+    uint64_t size = words[1];
+    uint64_t guard = words[2];
+    uint64_t end;
+    return block != 0 && ((block | size | guard) & mask) == 0 && guard < size &&
+           cw_add(block, size, &end) && cw_range_has(block, size, thread->tp) &&
+           cw_range_has(block + guard, size - guard, thread->sp);
+}
+
+static bool find_in_descriptor(const struct cw_space *space,
+                               const struct cw_thread *thread,
+                               struct cw_stack *stack)
+{
+    unsigned word = space->word_bytes;
+    const uint8_t *data;
+    uint64_t seen = thread->tp == 0 ? 0 : cw_space_run(space, thread->tp, &data);
+    seen = cw_min(seen, DESCRIPTOR_BYTES);
+    for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
+        uint64_t words[3];
+        for (unsigned i = 0; i < 3; i++) {
+            words[i] = cw_load_word(data + off + (uint64_t)i * word, word);
+        }
+        if (is_stack_block(space, thread, words)) {
+            stack->start = words[0] + words[2];
+            stack->size_bytes = words[1] - words[2];
+            stack->is_exact = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_stack(const struct cw_space *space, uint32_t index, struct cw_stack *stack)
+{
+    const struct cw_thread *thread = &space->target->threads[index];
+    const struct cw_region *region = cw_space_find(space, thread->sp);
+    if (thread->sp == 0 || region == NULL || !cw_region_is_writable(region)) {
+        return false;
+    }
+    *stack = (struct cw_stack){.thread_index = index};
+    if (!find_in_descriptor(space, thread, stack)) {
+        stack->start = region->start;
+        stack->size_bytes = region->size_bytes;
+    }
+    return true;
+}
+
+/* Exact ones come first where two begin at one place, so that they win. */
+static int compare_stacks(const void *left, const void *right)
+{
+    const struct cw_stack *a = left;
+    const struct cw_stack *b = right;
+    if (a->start != b->start) {
+        return a->start < b->start ? -1 : 1;
+    }
+    if (a->is_exact != b->is_exact) {
+        return a->is_exact ? -1 : 1;
+    }
+    return a->thread_index < b->thread_index ? -1 : 1;
+}
+
+bool cw_space_stacks(const struct cw_space *space,
+                     struct cw_arena *arena,
+                     struct cw_stack **ret_stacks,
+                     size_t *ret_count)
+{
+    size_t thread_count = space->target->thread_count;
+    struct cw_stack *stacks = cw_arena_alloc_array(arena, thread_count, sizeof *stacks);
+    if (stacks == NULL && thread_count > 0) {
+        return false;
+    }
+    size_t found = 0;
+    for (size_t i = 0; i < thread_count; i++) {
+        found += find_stack(space, (uint32_t)i, &stacks[found]);
+    }
+    if (found > 1) {
+        qsort(stacks, found, sizeof *stacks, compare_stacks);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < found; i++) {
+        const struct cw_stack *last = kept > 0 ? &stacks[kept - 1] : NULL;
+        if (last == NULL || !cw_range_has(last->start, last->size_bytes, stacks[i].start)) {
+            stacks[kept++] = stacks[i];
+        }
+    }
+    *ret_stacks = stacks;
+    *ret_count = kept;
+    return true;
+}

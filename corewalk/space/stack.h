@@ -1,0 +1,33 @@
+/*
+ * Thread stacks: which memory is the stack of which live thread.
+ *
+ * A stack made by pthread_create lies in a mapping of its own kind, which the kernel may merge
+ * with its neighbours, so the mapping is not the stack. glibc keeps the bounds in the thread's
+ * descriptor, behind the thread pointer, as three words in a row (struct pthread, all releases
+ * since 2.4; the offset differs, so they are looked for):
+ *
+ *   stackblock         page-aligned start, guard included
+ *   stackblock_size    to the end; the descriptor itself lies near that end
+ *   guardsize          at the start, without access
+ *
+ *   stackblock |guard|            stack  <- sp            | TLS | descriptor (tp) |
+ */
+#pragma once
+
+#include "space/space.h"
+
+struct cw_stack {
+    cw_addr start; /* of the writable part */
+    uint64_t size_bytes;
+    uint32_t thread_index; /* into target->threads */
+    bool is_exact;         /* from the descriptor; otherwise the whole region around sp */
+};
+
+/*
+ * The stacks of all threads whose stack pointer is known, sorted by start, without overlap (of two
+ * threads in one region that has no descriptor, the first counts). False: out of memory.
+ */
+bool cw_space_stacks(const struct cw_space *space,
+                     struct cw_arena *arena,
+                     struct cw_stack **ret_stacks,
+                     size_t *ret_count);

@@ -1,0 +1,388 @@
+/* The table of allocations behind --wrap, and its two files. Allocates nothing with malloc. */
+#include "oracle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum record_state { RECORD_EMPTY, RECORD_HELD, RECORD_FREED, RECORD_RUNTIME };
+
+struct record {
+    uintptr_t address; /* what malloc returned */
+    size_t usable_bytes;
+    enum record_state state;
+};
+
+/*
+ * A chunk as glibc lays it out, up to 2.44 on 64-bit machines: prev_size, size, then what malloc
+ * returned. Low bits of the size: 1 previous in use, 2 mmapped, 4 not of the main arena.
+ */
+enum {
+    CHUNK_HEADER = 16,
+    FLAG_MMAPPED = 2,
+    FLAG_THREAD_ARENA = 4,
+    FLAGS = 7,
+    PAGE = 4096,
+};
+#define THREAD_HEAP_SPAN ((uintptr_t)64 << 20)
+
+static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct record *g_records; /* open addressing; NULL: not recording */
+static size_t g_capacity;        /* a power of two */
+static size_t g_count;
+static unsigned g_thread_count = 1;
+
+static void fail(const char *what)
+{
+    dprintf(STDERR_FILENO, "oracle: %s: %s\n", what, strerror(errno));
+    _exit(EXIT_FAILURE);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static struct record *map_records(size_t capacity)
+{
+    struct record *records = mmap(NULL,
+                                  capacity * sizeof *records,
+                                  PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS,
+                                  -1,
+                                  0);
+    if (records == MAP_FAILED) {
+        fail("mmap");
+    }
+    return records;
+}
+
+static struct record *slot_of(struct record *records, size_t capacity, uintptr_t address)
+{
+    size_t index = (size_t)((address >> 4) * 0x9e3779b97f4a7c15);
+    for (;; index++) {
+        struct record *record = &records[(index ^ (index >> 32)) & (capacity - 1)];
+        if (record->state == RECORD_EMPTY || record->address == address) {
+            return record;
+        }
+    }
+}
+
+static void grow(void)
+{
+    size_t capacity = g_capacity * 2;
+    struct record *records = map_records(capacity);
+    for (size_t i = 0; i < g_capacity; i++) {
+        if (g_records[i].state != RECORD_EMPTY) {
+            *slot_of(records, capacity, g_records[i].address) = g_records[i];
+        }
+    }
+    munmap(g_records, g_capacity * sizeof *g_records);
+    g_records = records;
+    g_capacity = capacity;
+}
+
+static void record(void *pointer, size_t usable_bytes, enum record_state state)
+{
+    pthread_mutex_lock(&g_lock);
+    if (g_records && pointer) {
+        if (g_count * 2 >= g_capacity) {
+            grow();
+        }
+        struct record *slot = slot_of(g_records, g_capacity, (uintptr_t)pointer);
+        g_count += slot->state == RECORD_EMPTY;
+        *slot = (struct record){(uintptr_t)pointer, usable_bytes, state};
+    }
+    pthread_mutex_unlock(&g_lock);
+}
+
+static void *record_held(void *pointer)
+{
+    record(pointer, malloc_usable_size(pointer), RECORD_HELD);
+    return pointer;
+}
+
+/* ---- what --wrap sends here ---------------------------------------------------------------- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_memalign(size_t alignment, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **ret_pointer, size_t alignment, size_t size);
+void __real_free(void *pointer);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_memalign(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_posix_memalign(void **ret_pointer, size_t alignment, size_t size);
+void __wrap_free(void *pointer);
+
+void *__wrap_malloc(size_t size)
+{
+    return record_held(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return record_held(__real_calloc(count, size));
+}
+
+/* Freed is recorded before the fact: right after it another thread may get the same address. */
+void *__wrap_realloc(void *old, size_t size)
+{
+    size_t old_bytes = malloc_usable_size(old);
+    record(old, old_bytes, RECORD_FREED);
+    void *pointer = __real_realloc(old, size);
+    if (!pointer && size > 0) {
+        record(old, old_bytes, RECORD_HELD);
+    }
+    return record_held(pointer);
+}
+
+void *__wrap_memalign(size_t alignment, size_t size)
+{
+    return record_held(__real_memalign(alignment, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return record_held(__real_aligned_alloc(alignment, size));
+}
+
+int __wrap_posix_memalign(void **ret_pointer, size_t alignment, size_t size)
+{
+    int error = __real_posix_memalign(ret_pointer, alignment, size);
+    if (error == 0) {
+        record_held(*ret_pointer);
+    }
+    return error;
+}
+
+void __wrap_free(void *pointer)
+{
+    record(pointer, malloc_usable_size(pointer), RECORD_FREED);
+    __real_free(pointer);
+}
+
+/* ---- what was there before ----------------------------------------------------------------- */
+
+static size_t chunk_size_field(uintptr_t address)
+{
+    return ((const size_t *)address)[-1];
+}
+
+/* The main heap's mapping, from /proc/self/maps; false when there is none yet. */
+static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
+{
+    static char text[1 << 16];
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    size_t filled = 0;
+    ssize_t count;
+    while ((count = read(fd, text + filled, sizeof text - 1 - filled)) > 0) {
+        filled += (size_t)count;
+    }
+    close(fd);
+    text[filled] = '\0';
+    char *line = strstr(text, "[heap]");
+    if (!line) {
+        return false;
+    }
+    while (line > text && line[-1] != '\n') {
+        line--;
+    }
+    char *rest;
+    *ret_start = strtoull(line, &rest, 16);
+    *ret_end = strtoull(rest + 1, NULL, 16);
+    return true;
+}
+
+void oracle_start(void)
+{
+    uintptr_t chunk;
+    uintptr_t end;
+    g_capacity = 1 << 12;
+    g_records = map_records(g_capacity);
+    if (!find_main_heap(&chunk, &end)) {
+        return;
+    }
+    for (;;) {
+        uintptr_t address = chunk + CHUNK_HEADER;
+        size_t size = chunk_size_field(address) & ~(size_t)FLAGS;
+        if (size == 0 || size >= end - chunk) {
+            return;
+        }
+        record((void *)address, size - sizeof(size_t), RECORD_RUNTIME);
+        chunk += size;
+    }
+}
+
+/* x86-64's thread block starts with its own address and that of dtv[1]; dtv was calloc'ed. */
+void oracle_enter_thread(void)
+{
+#ifdef __x86_64__
+    char *dtv;
+    __asm__("mov %%fs:8, %0" : "=r"(dtv));
+    void *block = dtv - 16;
+    record(block, malloc_usable_size(block), RECORD_RUNTIME);
+#endif
+    __atomic_add_fetch(&g_thread_count, 1, __ATOMIC_RELAXED);
+}
+
+void oracle_leave_thread(void)
+{
+    __atomic_sub_fetch(&g_thread_count, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- the files ----------------------------------------------------------------------------- */
+
+struct output {
+    int fd;
+    size_t filled;
+    char buffer[1 << 16];
+};
+
+static struct output g_output;
+
+static void flush(struct output *output)
+{
+    for (size_t done = 0; done < output->filled;) {
+        ssize_t count = write(output->fd, output->buffer + done, output->filled - done);
+        if (count < 0) {
+            fail("write");
+        }
+        done += (size_t)count;
+    }
+    output->filled = 0;
+}
+
+/* Room for the longest line; also what snprintf may fill. */
+static char *next_line(struct output *output)
+{
+    if (output->filled + 1024 > sizeof output->buffer) {
+        flush(output);
+    }
+    return output->buffer + output->filled;
+}
+
+static int create_file(const char *directory, const char *name)
+{
+    char path[PAGE];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        fail(path);
+    }
+    return fd;
+}
+
+/* Whole size of an mmapped chunk's mapping; 2.43 and later leave the header out of the size. */
+static size_t mapping_bytes(uintptr_t address)
+{
+    size_t before = ((const size_t *)address)[-2] & ~(size_t)1;
+    size_t total = before + (chunk_size_field(address) & ~(size_t)FLAGS);
+    return total % PAGE == 0 ? total : total + CHUNK_HEADER;
+}
+
+static void write_held(struct output *output, const struct record *record)
+{
+    const char *state = record->state == RECORD_RUNTIME ? "runtime" : "used";
+    size_t field = chunk_size_field(record->address);
+    char *line = next_line(output);
+    int length;
+    if (field & FLAG_MMAPPED) {
+        length = sprintf(line,
+                         "{\"address\":\"%#zx\",\"usable\":%zu,\"state\":\"mmapped\","
+                         "\"mapping\":%zu}\n",
+                         record->address,
+                         record->usable_bytes,
+                         mapping_bytes(record->address));
+    } else if (field & FLAG_THREAD_ARENA) {
+        uintptr_t heap = record->address & ~(THREAD_HEAP_SPAN - 1);
+        length = sprintf(line,
+                         "{\"address\":\"%#zx\",\"usable\":%zu,\"state\":\"%s\","
+                         "\"arena\":\"%#zx\"}\n",
+                         record->address,
+                         record->usable_bytes,
+                         state,
+                         *(const uintptr_t *)heap);
+    } else {
+        length = sprintf(line,
+                         "{\"address\":\"%#zx\",\"usable\":%zu,\"state\":\"%s\","
+                         "\"arena\":\"main\"}\n",
+                         record->address,
+                         record->usable_bytes,
+                         state);
+    }
+    output->filled += (size_t)length;
+}
+
+static void write_freed(struct output *output, const struct record *record)
+{
+    output->filled += (size_t)sprintf(next_line(output),
+                                      "{\"address\":\"%#zx\",\"usable\":%zu,"
+                                      "\"state\":\"freed\"}\n",
+                                      record->address,
+                                      record->usable_bytes);
+}
+
+static void write_summary(struct output *output, const struct mallinfo2 *info)
+{
+    output->filled += (size_t)sprintf(next_line(output),
+                                      "{\"summary\":{\"arena\":%zu,\"ordblks\":%zu,"
+                                      "\"smblks\":%zu,\"hblks\":%zu,\"hblkhd\":%zu,"
+                                      "\"fsmblks\":%zu,\"uordblks\":%zu,\"fordblks\":%zu,"
+                                      "\"keepcost\":%zu,\"threads\":%u}}\n",
+                                      info->arena,
+                                      info->ordblks,
+                                      info->smblks,
+                                      info->hblks,
+                                      info->hblkhd,
+                                      info->fsmblks,
+                                      info->uordblks,
+                                      info->fordblks,
+                                      info->keepcost,
+                                      g_thread_count);
+}
+
+/* malloc_info wants a FILE, and opening one would allocate: stderr stands in for it. */
+static void write_malloc_info(const char *directory)
+{
+    int fd = create_file(directory, "malloc_info.xml");
+    int saved = dup(STDERR_FILENO);
+    if (saved < 0 || dup2(fd, STDERR_FILENO) < 0 || malloc_info(0, stderr) != 0 ||
+        dup2(saved, STDERR_FILENO) < 0) {
+        fail("malloc_info");
+    }
+    close(saved);
+    close(fd);
+}
+
+void oracle_write(const char *directory)
+{
+    pthread_mutex_lock(&g_lock);
+    struct record *records = g_records;
+    g_records = NULL;
+    pthread_mutex_unlock(&g_lock);
+
+    struct mallinfo2 info = mallinfo2();
+    write_malloc_info(directory);
+    g_output.fd = create_file(directory, "oracle.jsonl");
+    for (size_t i = 0; i < g_capacity; i++) {
+        if (records[i].state == RECORD_FREED) {
+            write_freed(&g_output, &records[i]);
+        } else if (records[i].state != RECORD_EMPTY) {
+            write_held(&g_output, &records[i]);
+        }
+    }
+    write_summary(&g_output, &info);
+    flush(&g_output);
+    close(g_output.fd);
+}

@@ -1,0 +1,38 @@
+/*
+ * The oracle: what a sample itself knows of its heap, to hold against what corewalk finds.
+ *
+ * The linker's --wrap sends every malloc, free, … of the sample's own code here (oracle_new.cpp
+ * adds operator new and delete); the calls go on to glibc unchanged. The table lies in mappings of
+ * its own, so the heap is as it would be without it.
+ *
+ * DIR/oracle.jsonl, one object a line:
+ *
+ *   {"address":"0x…","usable":N,"state":"used","arena":"main"}
+ *   {"address":"0x…","usable":N,"state":"mmapped","mapping":N}    mapping: its whole size
+ *   {"address":"0x…","usable":N,"state":"freed"}                  by the sample; last known size
+ *   {"address":"0x…","usable":N,"state":"runtime","arena":"main"} allocated by libc or libstdc++
+ *   {"summary":{"arena":N,"ordblks":N,…,"keepcost":N,"threads":N}}   of mallinfo2
+ *
+ * DIR/malloc_info.xml is what malloc_info says at the same moment.
+ */
+#pragma once
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Starts recording; what the main heap already holds is recorded as "runtime". */
+void oracle_start(void);
+
+/* To be called by each thread at its start: records what glibc allocated for it. */
+void oracle_enter_thread(void);
+
+/* To be called by each thread that ends. */
+void oracle_leave_thread(void);
+
+/* Ends recording and writes both files. Ends the process when that fails. */
+void oracle_write(const char *directory);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,21 @@
+"""The samples, and the kinds of core that are taken of them."""
+
+import pytest
+
+SAMPLES = [
+    "list",
+    "hash_table",
+    "cxx_containers",
+    "threads",
+    "mmapped",
+    "fragmented",
+    "foreign_sbrk",
+    "blocked_brk",
+]
+KERNEL_SAMPLES = ["threads", "mmapped", "fragmented", "blocked_brk"]
+
+SUBJECTS = [(name, "gcore") for name in SAMPLES] + [(name, "kernel") for name in KERNEL_SAMPLES]
+
+each_core = pytest.mark.parametrize(
+    "subject", SUBJECTS, ids=lambda subject: f"{subject[0]}-{subject[1]}"
+)

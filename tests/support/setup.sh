@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# What the scripts need of the machine, and how to get it. To be sourced:
+#
+#     . tests/support/setup.sh
+#     setup_require build demo
+#
+# On Debian and its relatives what is missing is installed; elsewhere it is listed, with the names
+# that Debian and Fedora have for it, and the script ends with status 69.
+
+# group | what must be there | Debian's package | Fedora's
+#   cmd:NAME  a command          pc:NAME  a pkg-config module
+#   lib:NAME  a library for -l   py:NAME  a module of /usr/bin/python3
+SETUP_TABLE='
+build | cmd:gcc          | gcc                | gcc
+build | cmd:g++          | g++                | gcc-c++
+build | cmd:cmake        | cmake              | cmake
+build | cmd:ninja        | ninja-build        | ninja-build
+build | cmd:pkg-config   | pkg-config         | pkgconf-pkg-config
+build | pc:libdw         | libdw-dev          | elfutils-devel
+build | pc:libelf        | libelf-dev         | elfutils-libelf-devel
+build | lib:iberty       | libiberty-dev      | binutils-devel
+build | pc:jansson       | libjansson-dev     | jansson-devel
+build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
+build | pc:cunit         | libcunit1-dev      | CUnit-devel
+tests | cmd:git          | git                | git
+core  | cmd:gdb          | gdb                | gdb
+core  | cmd:gcore        | gdb                | gdb
+tests | py:pytest        | python3-pytest     | python3-pytest
+tests | py:jsonschema    | python3-jsonschema | python3-jsonschema
+full  | cmd:clang        | clang              | clang
+full  | cmd:clang-format | clang-format       | clang-tools-extra
+full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
+full  | cmd:gcovr        | gcovr              | gcovr
+real  | cmd:sqlite3      | sqlite3            | sqlite
+real  | cmd:perl         | perl               | perl
+real  | cmd:lua5.4       | lua5.4             | lua
+'
+
+setup_has() {
+    case $1 in
+    cmd:*) command -v "${1#cmd:}" >/dev/null ;;
+    pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
+    lib:*) echo 'int main(void) { return 0; }' |
+        gcc -x c - -o /dev/null "-l${1#lib:}" 2>/dev/null ;;
+    py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
+    esac
+}
+
+# Prints "Debian's package|Fedora's" of each thing that the groups need and the machine lacks.
+setup_missing() {
+    local group what debian fedora
+    while IFS='|' read -r group what debian fedora; do
+        if [[ " $* " == *" ${group// /} "* ]] && ! setup_has "${what// /}"; then
+            echo "${debian// /}|${fedora// /}"
+        fi
+    done <<<"$SETUP_TABLE" | sort -u
+}
+
+setup_as_root() {
+    if [[ $EUID -eq 0 ]]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+setup_apt_install() {
+    local log
+    log=$(mktemp)
+    echo "installing: $*"
+    if ! { setup_as_root apt-get update &&
+        setup_as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+setup_list() {
+    local entry
+    echo "these packages are missing:" >&2
+    printf '  %-20s %s\n' "Debian, Ubuntu" "Fedora" >&2
+    for entry in "$@"; do
+        printf '  %-20s %s\n' "${entry%|*}" "${entry#*|}" >&2
+    done
+}
+
+# Whether packages can be installed here: apt-get, as root or by sudo.
+setup_can_install() {
+    command -v apt-get >/dev/null && { [[ $EUID -eq 0 ]] || command -v sudo >/dev/null; }
+}
+
+setup_require() {
+    local missing
+    mapfile -t missing < <(setup_missing "$@")
+    if [[ ${#missing[@]} -eq 0 ]]; then
+        return
+    fi
+    if setup_can_install && setup_apt_install "${missing[@]%|*}"; then
+        mapfile -t missing < <(setup_missing "$@")
+    fi
+    if [[ ${#missing[@]} -gt 0 ]]; then
+        setup_list "${missing[@]}"
+        exit 69
+    fi
+}
+
+# The same for what is good to have: installed where that is possible, else done without.
+setup_want() {
+    local missing
+    mapfile -t missing < <(setup_missing "$@")
+    if [[ ${#missing[@]} -gt 0 ]] && setup_can_install; then
+        setup_apt_install "${missing[@]%|*}" || true
+    fi
+}
