@@ -171,7 +171,9 @@ static unsigned follow_circle(struct search *search,
         }
         bins = next + bins_off;
     }
-    return arenas->count > 1 ? 1 : 0;
+    /* A thread arena alone is still vouched for by the heap that it lies in. */
+    const struct glibc_arena *first = arenas->count > 0 ? cw_vector_at(arenas, 0) : NULL;
+    return first != NULL && (arenas->count > 1 || !first->is_main) ? 1 : 0;
 }
 
 /* ---- sums ---------------------------------------------------------------------------------- */

@@ -120,6 +120,16 @@ struct trial {
     cw_addr end;    /* of the run */
 };
 
+/* Fenceposts end a piece of the main arena's memory in twos, a thread arena's heap with one. */
+static bool is_fence(struct trial *trial, cw_addr chunk)
+{
+    const struct glibc *glibc = trial->glibc;
+    uint64_t second;
+    return glibc_peek(&trial->window, chunk + glibc->header_bytes + glibc->word_bytes, &second) &&
+           second == ((trial->span->kind == GLIBC_SPAN_MAIN ? glibc->header_bytes : 0) |
+                      GLIBC_PREV_INUSE);
+}
+
 /* Do the sizes from the candidate on lead to the target? */
 static bool leads_on(struct trial *trial, cw_addr candidate)
 {
@@ -137,8 +147,8 @@ static bool leads_on(struct trial *trial, cw_addr candidate)
         if (bytes == 0 && hop > 0 && chunk + glibc->header_bytes == trial->span->end) {
             return true; /* the last fencepost of a heap */
         }
-        if (bytes == glibc->header_bytes && trial->target == 0 && hop > 0) {
-            return true; /* a fencepost */
+        if (bytes == glibc->header_bytes && hop > 0 && is_fence(trial, chunk)) {
+            return true;
         }
         if (!glibc_size_is_sane(glibc, trial->span, size_word, trial->end - chunk)) {
             return false;

@@ -29,6 +29,7 @@ struct caches {
     struct glibc_window window;
     uint8_t *states;
     const struct glibc_tcache *cache;
+    unsigned unseen_count; /* threads whose TLS cannot be read */
 };
 
 /* ---- the struct ---------------------------------------------------------------------------- */
@@ -161,7 +162,7 @@ static bool add_cache(struct caches *caches, cw_addr user, uint32_t index, uint3
 }
 
 /*
- * When no thread could be asked: from 2.26 to 2.42 the main thread's cache is the first chunk of
+ * When a thread could not be asked: from 2.26 to 2.42 the main thread's cache is the first chunk of
  * the main arena.
  */
 static bool find_first_cache(struct caches *caches)
@@ -191,6 +192,7 @@ static bool find_cache(struct caches *caches, const struct cw_thread *thread)
         uint64_t value;
         uint32_t index;
         if (!glibc_peek(&caches->window, above ? tp + off : tp - off, &value)) {
+            caches->unseen_count += off == word ? 1 : 0;
             return true;
         }
         enum glibc_tcache_form form = form_behind(caches, value, &index);
@@ -235,12 +237,23 @@ bool glibc_find_tcaches(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     const struct cw_target *target = glibc->space->target;
     for (size_t i = 0; i < target->thread_count; i++) {
+        caches.unseen_count += target->threads[i].tp == 0 ? 1 : 0;
         if (target->threads[i].tp != 0 && !find_cache(&caches, &target->threads[i])) {
             return false;
         }
     }
-    if (glibc->tcaches.count == 0 && !find_first_cache(&caches)) {
+    if ((caches.unseen_count > 0 || target->thread_count == 0) && !find_first_cache(&caches)) {
         return false;
+    }
+    if (caches.unseen_count > 0) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "tcache-unseen",
+                    0,
+                    "the thread-local memory of %u of %zu threads cannot be read: freed chunks "
+                    "that only their caches know of count as used",
+                    caches.unseen_count,
+                    target->thread_count);
     }
     for (size_t i = 0; i < glibc->tcaches.count; i++) {
         vote(&caches, cw_vector_at(&glibc->tcaches, i));

@@ -1,0 +1,161 @@
+/* heap/glibc_arena, glibc_mp, glibc_orphan: finding the structs, whole and damaged. */
+#include "heap/glibc_layout.h"
+#include "support/glibc_builder.h"
+#include "support/unit.h"
+
+static const struct glibc_layout *modern(void)
+{
+    return glibc_pick(glibc_with_word_bytes(8) & glibc_with_mp_form(GLIBC_MP_2_35) &
+                      glibc_with_tcache_form(GLIBC_TCACHE_SHORT));
+}
+
+static struct glibc_builder *make(unsigned arena_count)
+{
+    struct glibc_builder *builder = glibc_builder_create(modern());
+    glibc_builder_thread(builder, 0);
+    for (unsigned i = 1; i < arena_count; i++) {
+        unsigned arena = glibc_builder_arena(builder);
+        glibc_builder_chunk(builder, arena, 0x40 * (uint64_t)(i + 1));
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        glibc_builder_chunk(builder, 0, 0x40);
+    }
+    return builder;
+}
+
+static void open(struct heap_case *c, struct glibc_builder *builder)
+{
+    heap_case_open(c, builder);
+    CU_ASSERT_EQUAL_FATAL(c->status, CW_OK);
+    CU_ASSERT_PTR_NULL(heap_case_check(c));
+}
+
+static void done(struct heap_case *c, struct glibc_builder *builder)
+{
+    CU_ASSERT(heap_case_close(c));
+    glibc_builder_destroy(builder);
+}
+
+static void lists_the_main_arena_first(void)
+{
+    struct glibc_builder *builder = make(4);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(c.heap.arenas[i].address, glibc_builder_arena_address(builder, i));
+    }
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
+static void tolerates_two_damaged_bins(void)
+{
+    struct glibc_builder *builder = make(1);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_word(core, glibc_builder_bin_address(builder, 0, 1) + 16, 0x4141414141414141);
+    core_builder_word(core, glibc_builder_bin_address(builder, 0, 77) + 24, 0);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, glibc_builder_arena_address(builder, 0));
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 100);
+    done(&c, builder);
+}
+
+static void a_broken_circle_keeps_what_it_reaches(void)
+{
+    struct glibc_builder *builder = make(3);
+    /* The circle goes 0, 2, 1: the last one's link is lost. */
+    core_builder_word(glibc_builder_core(builder),
+                      glibc_builder_arena_address(builder, 1) + 2160,
+                      0x4141414141414140);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.arena_count, 3);
+    done(&c, builder);
+}
+
+/* Some other program data with self-pointing pairs, as lists have, is no arena. */
+static void other_lists_are_no_arena(void)
+{
+    struct glibc_builder *builder = make(1);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_mapping(core, 0x600000, 0x2000, 0, "/bin/sample");
+    core_builder_segment(core, 0x600000, 0x2000, CW_PROT_READ | CW_PROT_WRITE);
+    for (uint64_t off = 0x100; off < 0x300; off += 16) {
+        core_builder_word(core, 0x600000 + off, 0x600000 + off - 16);
+        core_builder_word(core, 0x600000 + off + 8, 0x600000 + off - 16);
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, glibc_builder_arena_address(builder, 0));
+    done(&c, builder);
+}
+
+/* A cut core: libc's data is gone, one thread arena and brk memory are left. */
+static void walks_brk_memory_without_its_arena(void)
+{
+    struct glibc_builder *builder = make(2);
+    struct core_builder *core = glibc_builder_core(builder);
+    for (uint64_t off = 0; off < 0x3000; off += 8) {
+        core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0);
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 2);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].kind, CW_ARENA_MAIN);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, 0);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_USED].count, 100);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_TOP].count, 1);
+    CU_ASSERT_EQUAL(c.heap.arenas[1].address, glibc_builder_arena_address(builder, 1));
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "main-arena-missing"), 1);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
+static void walks_brk_memory_with_nothing_else(void)
+{
+    struct glibc_builder *builder = make(1);
+    struct core_builder *core = glibc_builder_core(builder);
+    for (uint64_t off = 0; off < 0x3000; off += 8) {
+        core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0);
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 100);
+    CU_ASSERT_STRING_EQUAL(c.heap.layout.name, "2.28-2.41");
+    done(&c, builder);
+}
+
+/* The main arena's memory came from mmap: no brk, so sbrk_base is 0. */
+static void finds_memory_that_mmap_gave(void)
+{
+    struct glibc_builder *builder = make(1);
+    struct core_builder *core = glibc_builder_core(builder);
+    cw_addr binned = glibc_builder_chunk(builder, 0, 0x210);
+    glibc_builder_chunk(builder, 0, 0x20);
+    glibc_builder_bin(builder, 0, binned, 33);
+    core_builder_word(core, glibc_builder_mp_address(builder) + 96, 0);
+    /* The sum no longer leads to the start. */
+    core_builder_word(core,
+                      glibc_builder_arena_address(builder, 0) + 2184,
+                      GLIBC_BUILDER_BRK_BYTES + UINT64_C(0x100000000));
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 101);
+    CU_ASSERT_EQUAL(heap_case_state(&c, binned), CW_CHUNK_BINNED);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "arena-sum"), 1);
+    done(&c, builder);
+}
+
+CW_TEST_MAIN("heap/glibc_arena",
+             CW_TEST(lists_the_main_arena_first),
+             CW_TEST(tolerates_two_damaged_bins),
+             CW_TEST(a_broken_circle_keeps_what_it_reaches),
+             CW_TEST(other_lists_are_no_arena),
+             CW_TEST(walks_brk_memory_without_its_arena),
+             CW_TEST(walks_brk_memory_with_nothing_else),
+             CW_TEST(finds_memory_that_mmap_gave))

@@ -1,0 +1,153 @@
+/* heap/glibc_mmapped: merged, aligned and half-missing mappings, and what only looks like one. */
+#include "heap/glibc_layout.h"
+#include "support/glibc_builder.h"
+#include "support/unit.h"
+
+#define MAPPINGS UINT64_C(0x60000000)
+
+enum { RW = CW_PROT_READ | CW_PROT_WRITE };
+
+static const struct glibc_layout *row(uint64_t bins_off)
+{
+    return glibc_pick(glibc_with_word_bytes(8) & glibc_with_bins_off(bins_off));
+}
+
+static struct glibc_builder *make(const struct glibc_layout *layout, size_t size)
+{
+    struct glibc_builder *builder = glibc_builder_create(layout);
+    glibc_builder_thread(builder, 0);
+    core_builder_segment(glibc_builder_core(builder), MAPPINGS, size, RW);
+    return builder;
+}
+
+static void open(struct heap_case *c, struct glibc_builder *builder)
+{
+    heap_case_open(c, builder);
+    CU_ASSERT_EQUAL_FATAL(c->status, CW_OK);
+    CU_ASSERT_PTR_NULL(heap_case_check(c));
+}
+
+static void done(struct heap_case *c, struct glibc_builder *builder)
+{
+    CU_ASSERT(heap_case_close(c));
+    glibc_builder_destroy(builder);
+}
+
+static uint64_t usable_at(const struct heap_case *c, cw_addr chunk)
+{
+    struct cw_chunk found =
+        cw_chunk_table_get(&c->heap.chunks, cw_chunk_table_find(&c->heap.chunks, chunk));
+    return cw_heap_usable_bytes(&c->heap, &found);
+}
+
+static void finds_merged_neighbours_by_both_rules(void)
+{
+    static const uint64_t bins_offs[] = {112, 24};
+    for (unsigned i = 0; i < 2; i++) {
+        struct glibc_builder *builder = make(row(bins_offs[i]), 0x80000);
+        glibc_builder_mmapped(builder, MAPPINGS + 0x2000, 0x24000, 0);
+        glibc_builder_mmapped(builder, MAPPINGS + 0x26000, 0x30000, 0);
+        struct heap_case c;
+        open(&c, builder);
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 2);
+        CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x2000), CW_CHUNK_MMAPPED);
+        CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x26000), CW_CHUNK_MMAPPED);
+        CU_ASSERT_EQUAL(usable_at(&c, MAPPINGS + 0x2000), 0x24000 - (i == 0 ? 16 : 24));
+        CU_ASSERT_EQUAL(c.heap.allocator_mmapped.count, 2);
+        CU_ASSERT_EQUAL(c.heap.allocator_mmapped.bytes, 0x54000);
+        CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+        CU_ASSERT_EQUAL(c.findings.items.count, 0);
+        done(&c, builder);
+    }
+}
+
+static void finds_aligned_blocks(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x400000);
+    glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0x30);               /* 64 */
+    glibc_builder_mmapped(builder, MAPPINGS + 0x24000, 0x30000, 0xff0);    /* a page */
+    glibc_builder_mmapped(builder, MAPPINGS + 0x54000, 0x300000, 0xabff0); /* 1 MiB */
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 3);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x30), CW_CHUNK_MMAPPED);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x24ff0), CW_CHUNK_MMAPPED);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0xffff0), CW_CHUNK_MMAPPED);
+    CU_ASSERT_EQUAL(c.heap.range_count, 3);
+    CU_ASSERT_EQUAL(c.heap.ranges[2].kind, CW_RANGE_HEADER);
+    CU_ASSERT_EQUAL(c.heap.ranges[2].arena_index, CW_NONE);
+    CU_ASSERT_EQUAL(c.heap.ranges[2].size_bytes, 0xabff0);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+    done(&c, builder);
+}
+
+/* A thread's stack that looks like a mapping, and a real mapping merged behind it. */
+static void stacks_are_no_chunks(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x80000);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_word(core, MAPPINGS + 0x1000 + 8, 0x10002);
+    core_builder_thread(core, 2000, 0x400000, MAPPINGS + 0x5000, MAPPINGS + 0x20000);
+    glibc_builder_mmapped(builder, MAPPINGS + 0x30000, 0x24000, 0);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 1);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x30000), CW_CHUNK_MMAPPED);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+    done(&c, builder);
+}
+
+static void a_disagreement_is_said(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x80000);
+    struct core_builder *core = glibc_builder_core(builder);
+    glibc_builder_mmapped(builder, MAPPINGS + 0x2000, 0x24000, 0);
+    glibc_builder_mmapped(builder, MAPPINGS + 0x26000, 0x30000, 0);
+    core_builder_word(core, MAPPINGS + 0x26008, 0);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 1);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 1);
+    done(&c, builder);
+}
+
+/* With mp_ to say how many there are, the search ends there: what follows is the program's. */
+static void content_that_looks_like_a_header(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x80000);
+    glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0);
+    core_builder_word(glibc_builder_core(builder), MAPPINGS + 0x30000 + 8, 0x4002);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 1);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x30000), CW_CHUNK_STATE_COUNT);
+    done(&c, builder);
+}
+
+static void without_mp_what_validates_is_kept(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x80000);
+    struct core_builder *core = glibc_builder_core(builder);
+    glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0);
+    for (uint64_t off = 0; off < 136; off += 8) {
+        core_builder_word(core, glibc_builder_mp_address(builder) + off, 0);
+    }
+    cw_addr chunk = glibc_builder_chunk(builder, 0, 0x40);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "no-mp"), 1);
+    CU_ASSERT_FALSE(c.heap.has_mmap_count);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 1);
+    /* brk memory is found from system_mem. */
+    CU_ASSERT_EQUAL(heap_case_state(&c, chunk), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
+CW_TEST_MAIN("heap/glibc_mmapped",
+             CW_TEST(finds_merged_neighbours_by_both_rules),
+             CW_TEST(finds_aligned_blocks),
+             CW_TEST(stacks_are_no_chunks),
+             CW_TEST(a_disagreement_is_said),
+             CW_TEST(content_that_looks_like_a_header),
+             CW_TEST(without_mp_what_validates_is_kept))

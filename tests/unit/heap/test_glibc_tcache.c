@@ -1,0 +1,164 @@
+/* heap/glibc_tcache: caches by TLS, both kinds of links, and damaged lists. */
+#include "heap/glibc_layout.h"
+#include "support/glibc_builder.h"
+#include "support/unit.h"
+
+static const struct glibc_layout *modern(void)
+{
+    return glibc_pick(glibc_with_word_bytes(8) & glibc_with_mp_form(GLIBC_MP_2_35) &
+                      glibc_with_tcache_form(GLIBC_TCACHE_SHORT));
+}
+
+struct cached {
+    struct glibc_builder *builder;
+    cw_addr chunks[4];
+};
+
+static struct cached make(const struct glibc_layout *layout)
+{
+    struct cached cached = {.builder = glibc_builder_create(layout)};
+    unsigned thread = glibc_builder_thread(cached.builder, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        cached.chunks[i] = glibc_builder_chunk(cached.builder, 0, 0x40);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        glibc_builder_cache(cached.builder, thread, cached.chunks[i]);
+    }
+    return cached;
+}
+
+static void open(struct heap_case *c, const struct cached *cached)
+{
+    heap_case_open(c, cached->builder);
+    CU_ASSERT_EQUAL_FATAL(c->status, CW_OK);
+    CU_ASSERT_PTR_NULL(heap_case_check(c));
+}
+
+static void done(struct heap_case *c, const struct cached *cached)
+{
+    CU_ASSERT(heap_case_close(c));
+    glibc_builder_destroy(cached->builder);
+}
+
+static void follows_lists_of_every_form(void)
+{
+    size_t count;
+    const struct glibc_layout *rows = glibc_layouts(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].word_bytes != 8 || rows[i].tcache_form == GLIBC_TCACHE_NONE) {
+            continue;
+        }
+        struct cached cached = make(&rows[i]);
+        struct heap_case c;
+        open(&c, &cached);
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 0);
+        CU_ASSERT_EQUAL(c.findings.items.count, 0);
+        done(&c, &cached);
+    }
+}
+
+static void a_second_free_is_found(void)
+{
+    struct cached cached = make(modern());
+    cw_addr field = cached.chunks[0] + 16;
+    core_builder_word(
+        glibc_builder_core(cached.builder), field, (field >> 12) ^ (cached.chunks[3] + 16));
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    done(&c, &cached);
+}
+
+static void an_overwritten_link_is_found(void)
+{
+    struct cached cached = make(modern());
+    core_builder_word(
+        glibc_builder_core(cached.builder), cached.chunks[2] + 16, 0x4141414141414141);
+    cw_addr lost = cached.chunks[1];
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 2);
+    CU_ASSERT_EQUAL(heap_case_state(&c, lost), CW_CHUNK_USED);
+    done(&c, &cached);
+}
+
+static void a_link_to_a_free_chunk_is_found(void)
+{
+    struct cached cached = make(modern());
+    cw_addr freed = glibc_builder_chunk(cached.builder, 0, 0x210);
+    glibc_builder_chunk(cached.builder, 0, 0x20);
+    glibc_builder_bin(cached.builder, 0, freed, 33);
+    cw_addr cache = glibc_builder_cache_address(cached.builder, 0);
+    core_builder_word(
+        glibc_builder_core(cached.builder), cache + 128 + 8 * 2, cached.chunks[3] + 24);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);
+    done(&c, &cached);
+}
+
+static void counts_that_fall_short_are_found(void)
+{
+    struct cached cached = make(modern());
+    uint16_t count = 1;
+    core_builder_bytes(glibc_builder_core(cached.builder),
+                       glibc_builder_cache_address(cached.builder, 0) + 4,
+                       &count,
+                       sizeof count);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 2);
+    done(&c, &cached);
+}
+
+/* Without TLS only the main thread's cache is known by its place. */
+static void the_first_chunk_may_be_a_cache(void)
+{
+    struct cached cached = make(modern());
+    size_t size;
+    uint8_t *bytes = core_builder_finish(glibc_builder_core(cached.builder), &size);
+    struct heap_case c;
+    heap_case_open_bytes(&c, bytes, size);
+    c.target.threads[0].tp = 0;
+    struct cw_heap heap;
+    CU_ASSERT_EQUAL(
+        cw_heap_create(
+            &c.space, NULL, c.pool, NULL, &c.memory, &c.coverage, &c.findings, &heap, NULL),
+        CW_OK);
+    CU_ASSERT_EQUAL(heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-unseen"), 1);
+    cw_heap_destroy(&heap);
+    done(&c, &cached);
+}
+
+static void a_cache_may_keep_a_remainder(void)
+{
+    struct glibc_builder *builder = glibc_builder_create(modern());
+    struct cached cached = {.builder = builder};
+    unsigned thread = glibc_builder_thread(builder, 0);
+    cw_addr cache = glibc_builder_cache_address(builder, 0) - 16;
+    struct core_builder *core = glibc_builder_core(builder);
+    cached.chunks[0] = glibc_builder_chunk(builder, 0, 0x40);
+    cached.chunks[1] = glibc_builder_chunk(builder, 0, 0x40);
+    /* The cache swallows a part of the chunk behind it. */
+    core_builder_word(core, cache + 8, 0x2a1);
+    core_builder_word(core, cache + 0x2a0 + 8, 0x31);
+    glibc_builder_cache(builder, thread, cached.chunks[1]);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_INTERNAL].bytes, 0x2a0);
+    done(&c, &cached);
+}
+
+CW_TEST_MAIN("heap/glibc_tcache",
+             CW_TEST(follows_lists_of_every_form),
+             CW_TEST(a_second_free_is_found),
+             CW_TEST(an_overwritten_link_is_found),
+             CW_TEST(a_link_to_a_free_chunk_is_found),
+             CW_TEST(counts_that_fall_short_are_found),
+             CW_TEST(the_first_chunk_may_be_a_cache),
+             CW_TEST(a_cache_may_keep_a_remainder))
