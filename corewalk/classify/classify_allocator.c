@@ -87,6 +87,8 @@ static bool describe(const struct cw_classifier_run *run,
         [CW_LIBC_TLS_BLOCK] = {"thread-local storage of a library", "a thread's dtv points to it"},
         [CW_LIBC_LINK_MAP] = {"loaded object (link_map)", "in the dynamic linker's list"},
         [CW_LIBC_OBJECT_NAME] = {"path of a loaded object", "a link_map points to it"},
+        [CW_LIBC_EXCEPTION_POOL] = {"exception pool of libstdc++",
+                                    "libstdc++ holds its address and its size"},
     };
     (void)run;
     population->name = texts[key].name;

@@ -8,10 +8,15 @@
  *   dtv       -2W number of entries · entry i at i * 2W: value, and what to free (2.26 on)
  *   r_debug   W first link_map          found through DT_DEBUG of the program
  *   link_map  W name   3W next   4W previous
+ *   libstdc++'s pool (5 and later)   first free entry, W arena, 2W its size in bytes
  *
  * Every chunk that is claimed is one that such a structure points to the very start of.
  */
 #include "classify/libc_facts.h"
+
+#include <string.h>
+
+#include "base/cursor.h"
 
 enum {
     STREAM_LIMIT = 1 << 16,
@@ -19,7 +24,8 @@ enum {
     DTV_ENTRY_LIMIT = 1 << 22, /* of all threads together */
     PHDR_LIMIT = 64,
     DYNAMIC_LIMIT = 256,
-    LIBC_DATA_LIMIT = 4 << 20,
+    MODULE_DATA_LIMIT = 4 << 20,
+    LEAST_POOL_BYTES = 4096,
 };
 
 /* --- shared -------------------------------------------------------------------------------- */
@@ -94,44 +100,84 @@ static void walk_streams(struct cw_libc_facts *facts, cw_addr address)
     }
 }
 
-/* Streams in, and pointed to from, a writable stretch of libc: stdin, …, the head of the list. */
-static void find_streams_in(struct cw_libc_facts *facts,
-                            cw_addr start,
-                            const uint8_t *data,
-                            uint64_t size)
+/* Looks at a word of a module's writable memory, with what is behind it. */
+typedef void visit_word(struct cw_libc_facts *facts, cw_addr address, struct cw_cursor *behind);
+
+/* Visits the words of what a library has of .data and .bss. */
+static void visit_data(struct cw_libc_facts *facts,
+                       const struct cw_module *module,
+                       visit_word *visit)
 {
     const struct cw_space *space = facts->context->space;
-    unsigned word_bytes = space->word_bytes;
-    for (uint64_t off = 0; size - off >= word_bytes; off += word_bytes) {
-        uint64_t word = cw_load_word(data + off, word_bytes);
-        uint32_t flags;
-        if (has_stream_flags(word)) {
-            walk_streams(facts, start + off);
-        } else if (word != 0 && word % word_bytes == 0 && cw_space_read_u32(space, word, &flags) &&
-                   has_stream_flags(flags)) {
-            walk_streams(facts, word);
+    uint64_t left = MODULE_DATA_LIMIT;
+    for (size_t i = cw_space_first_above(space, module->start); i < space->region_count; i++) {
+        const struct cw_region *region = &space->regions[i];
+        const uint8_t *data;
+        if (!cw_range_has(module->start, module->size_bytes, region->start)) {
+            break;
         }
+        if (!cw_region_is_writable(region)) {
+            continue;
+        }
+        uint64_t size = cw_min(left, cw_space_run(space, region->start, &data));
+        for (uint64_t off = 0; off < size; off += space->word_bytes) {
+            struct cw_cursor words = cw_cursor_make(data + off, size - off, space->word_bytes);
+            visit(facts, region->start + off, &words);
+        }
+        left -= size;
+    }
+}
+
+/* A stream (stdin, …), or a pointer to one (the head of the list). */
+static void visit_stream(struct cw_libc_facts *facts, cw_addr address, struct cw_cursor *behind)
+{
+    uint64_t word = cw_cursor_word(behind);
+    uint32_t flags;
+    if (has_stream_flags(word)) {
+        walk_streams(facts, address);
+    } else if (word != 0 && word % behind->word_bytes == 0 &&
+               cw_space_read_u32(facts->context->space, word, &flags) && has_stream_flags(flags)) {
+        walk_streams(facts, word);
     }
 }
 
 static void find_streams(struct cw_libc_facts *facts)
 {
-    const struct cw_space *space = facts->context->space;
     const struct cw_module *libc = cw_image_libc(facts->context->image);
-    if (libc == NULL) {
+    if (libc != NULL) {
+        visit_data(facts, libc, visit_stream);
+    }
+}
+
+/* --- libstdc++ ----------------------------------------------------------------------------- */
+
+/* The address of a held chunk, followed by the size that was asked for when it was allocated. */
+static void visit_pool(struct cw_libc_facts *facts, cw_addr address, struct cw_cursor *behind)
+{
+    const struct cw_heap *heap = facts->context->heap;
+    uint64_t arena = cw_cursor_word(behind);
+    uint64_t size = cw_cursor_word(behind);
+    uint32_t index = arena != 0 && size >= LEAST_POOL_BYTES
+                         ? cw_chunk_table_find(&heap->chunks, arena)
+                         : CW_NONE;
+    (void)address;
+    if (index == CW_NONE) {
         return;
     }
-    uint64_t left = LIBC_DATA_LIMIT;
-    for (size_t i = cw_space_first_above(space, libc->start); i < space->region_count; i++) {
-        const struct cw_region *region = &space->regions[i];
-        if (!cw_range_has(libc->start, libc->size_bytes, region->start)) {
-            break;
-        }
-        const uint8_t *data;
-        uint64_t size = cw_min(left, cw_space_run(space, region->start, &data));
-        if (cw_region_is_writable(region) && size > 0) {
-            left -= size;
-            find_streams_in(facts, region->start, data, size);
+    struct cw_chunk chunk = cw_chunk_table_get(&heap->chunks, index);
+    uint64_t usable = cw_heap_usable_bytes(heap, &chunk);
+    if (size <= usable && usable - size < heap->chunks.header_bytes) {
+        claim(facts, arena, CW_LIBC_EXCEPTION_POOL);
+    }
+}
+
+static void find_exception_pool(struct cw_libc_facts *facts)
+{
+    const struct cw_image *image = facts->context->image;
+    for (size_t i = 0; i < image->module_count; i++) {
+        if (strncmp(image->modules[i].name, "libstdc++.so", 12) == 0) {
+            visit_data(facts, &image->modules[i], visit_pool);
+            return;
         }
     }
 }
@@ -280,6 +326,7 @@ bool cw_libc_facts_find(struct cw_libc_facts *facts, const struct cw_classifier_
     cw_vector_init(&facts->items, context->memory->budget, sizeof(struct cw_libc_fact));
     cw_map_init(&facts->streams, context->memory->budget);
     find_streams(facts);
+    find_exception_pool(facts);
     find_thread_storage(facts);
     find_loaded_objects(facts);
     if (facts->items.count > 0) {

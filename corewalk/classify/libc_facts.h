@@ -1,6 +1,7 @@
 /*
- * Chunks that the C library and the dynamic linker allocated for themselves, found from their own
- * structures: stdio streams and buffers, thread-local storage, loaded objects.
+ * Chunks that the C library, the dynamic linker and libstdc++ allocated for themselves, found from
+ * their own structures: stdio streams and buffers, thread-local storage, loaded objects, and the
+ * pool for exceptions that are thrown when memory is out.
  */
 #pragma once
 
@@ -15,6 +16,7 @@ enum cw_libc_fact_kind {
     CW_LIBC_TLS_BLOCK,
     CW_LIBC_LINK_MAP,
     CW_LIBC_OBJECT_NAME,
+    CW_LIBC_EXCEPTION_POOL,
     CW_LIBC_FACT_KIND_COUNT,
 };
 

@@ -91,8 +91,10 @@ static inline void fixture_add_class(struct fixture *f)
     cw_addr info = FIXTURE_RELRO + 0x400;
     cw_addr kind = FIXTURE_RELRO + 0x440;
     cw_addr kind_info = FIXTURE_RELRO + 0x480;
-    strcpy((char *)&f->module_bytes[0x2000], "N10__cxxabiv117__class_type_infoE");
-    strcpy((char *)&f->module_bytes[0x2040], "6Widget");
+    static const char kind_name[] = "N10__cxxabiv117__class_type_infoE";
+    static const char name[] = "6Widget";
+    memcpy(&f->module_bytes[0x2000], kind_name, sizeof kind_name);
+    memcpy(&f->module_bytes[0x2040], name, sizeof name);
     fixture_put(f, kind - 8, kind_info);
     fixture_put(f, kind, FIXTURE_HANDLE);
     fixture_put(f, kind_info, kind);
@@ -111,8 +113,8 @@ static inline void fixture_add_module(struct fixture *f)
 {
     static const char *const names[] = {"", ".text", ".rodata", ".data.rel.ro", ".data"};
     for (unsigned i = 1; i < 5; i++) {
-        f->sections[i - 1] =
-            (struct cw_section){FIXTURE_MODULE + i * FIXTURE_PAGE, FIXTURE_PAGE, names[i]};
+        f->sections[i - 1] = (struct cw_section){
+            FIXTURE_MODULE + (uint64_t)i * FIXTURE_PAGE, FIXTURE_PAGE, names[i]};
     }
     f->symbols[0] =
         (struct cw_symbol){FIXTURE_HANDLE, 0x40, "handle", .is_function = true, .outer = CW_NONE};

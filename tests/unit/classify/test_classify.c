@@ -93,13 +93,18 @@ static void assert_same(const struct cw_classification *a,
     CU_ASSERT_EQUAL(
         memcmp(a->population_column.data, b->population_column.data, chunk_count * 4ULL), 0);
     for (uint32_t i = 0; i < a->population_count; i++) {
-        struct cw_population left = a->populations[i];
-        struct cw_population right = b->populations[i];
-        CU_ASSERT_STRING_EQUAL(left.name, right.name);
-        CU_ASSERT_STRING_EQUAL(left.evidence, right.evidence);
-        left.name = right.name;
-        left.evidence = right.evidence;
-        CU_ASSERT_EQUAL(memcmp(&left, &right, sizeof left), 0);
+        const struct cw_population *left = &a->populations[i];
+        const struct cw_population *right = &b->populations[i];
+        CU_ASSERT_STRING_EQUAL(left->name, right->name);
+        CU_ASSERT_STRING_EQUAL(left->evidence, right->evidence);
+        CU_ASSERT_EQUAL(left->kind, right->kind);
+        CU_ASSERT_EQUAL(left->confidence, right->confidence);
+        CU_ASSERT_EQUAL(left->total.count, right->total.count);
+        CU_ASSERT_EQUAL(left->total.bytes, right->total.bytes);
+        CU_ASSERT_EQUAL(left->smallest_bytes, right->smallest_bytes);
+        CU_ASSERT_EQUAL(left->largest_bytes, right->largest_bytes);
+        CU_ASSERT_EQUAL(left->sample_count, right->sample_count);
+        CU_ASSERT_EQUAL(memcmp(left->samples, right->samples, sizeof left->samples), 0);
     }
 }
 

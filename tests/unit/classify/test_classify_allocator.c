@@ -83,10 +83,10 @@ static void threads_lead_to_their_storage(void)
     struct fixture *f = fixture_create(16, 1 << 16);
     cw_addr tcb = FIXTURE_DATA + 0x900;
     uint32_t block = fixture_word(f, 1ULL << 40, 200);
-    uint32_t dtv = fixture_word(f, 16, 18 * 16);
-    write_at(f, dtv, 3 * 16, fixture_user(f, block) + 64); /* entry 2: aligned value */
-    write_at(f, dtv, 3 * 16 + 8, fixture_user(f, block));
-    write_at(f, dtv, 4 * 16 + 8, 1); /* not allocated by malloc */
+    uint32_t dtv = fixture_word(f, 16, 288);
+    write_at(f, dtv, 0x30, fixture_user(f, block) + 64); /* entry 2: aligned value */
+    write_at(f, dtv, 0x38, fixture_user(f, block));
+    write_at(f, dtv, 0x48, 1); /* not allocated by malloc */
     fixture_put(f, tcb + 8, fixture_user(f, dtv) + 16);
     fixture_put(f, tcb + 16, tcb);
     f->thread.tp = tcb;
@@ -166,8 +166,29 @@ static void the_linker_s_list_leads_to_its_objects(void)
     fixture_destroy(f);
 }
 
+static void the_exception_pool_is_the_one_with_its_size(void)
+{
+    struct fixture *f = fixture_create(16, 1 << 18);
+    f->modules[0].name = "libstdc++.so.6.0.30";
+    uint32_t pool = fixture_add(f, CW_CHUNK_USED, NULL, 0, 72704);
+    uint32_t other = fixture_add(f, CW_CHUNK_USED, NULL, 0, 72704);
+    fixture_put(f, FIXTURE_DATA + 0x700, fixture_user(f, pool));
+    fixture_put(f, FIXTURE_DATA + 0x708, 72704);
+    fixture_put(f, FIXTURE_DATA + 0x720, fixture_user(f, other));
+    fixture_put(f, FIXTURE_DATA + 0x728, 72000);
+    fixture_put(f, FIXTURE_DATA + 0x740, fixture_user(f, other) + 16);
+    fixture_put(f, FIXTURE_DATA + 0x748, 72704);
+    fixture_finish(f);
+    struct cw_classification c = fixture_classify(f);
+    assert_fact(&c, pool, "exception pool of libstdc++");
+    CU_ASSERT_STRING_EQUAL(fixture_name(&c, other), "all zero");
+    cw_classification_destroy(&c);
+    fixture_destroy(f);
+}
+
 CW_TEST_MAIN("classify/classify_allocator",
              CW_TEST(streams_lead_to_their_buffers),
              CW_TEST(flags_alone_make_no_stream),
              CW_TEST(threads_lead_to_their_storage),
+             CW_TEST(the_exception_pool_is_the_one_with_its_size),
              CW_TEST(the_linker_s_list_leads_to_its_objects))

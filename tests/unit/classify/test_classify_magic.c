@@ -79,8 +79,8 @@ static void small_chunks_are_not_read_past_their_end(void)
 static void one_name_is_one_population(void)
 {
     struct fixture *f = fixture_create(4, 4096);
-    uint32_t first = fixture_chunk(f, "GIF87a\x01", 40);
-    uint32_t second = fixture_chunk(f, "GIF89a\x01", 40);
+    uint32_t first = fixture_add(f, CW_CHUNK_USED, "GIF87a\x01", 7, 40);
+    uint32_t second = fixture_add(f, CW_CHUNK_USED, "GIF89a\x01", 7, 40);
     fixture_finish(f);
     struct cw_classification c = fixture_classify(f);
     CU_ASSERT_PTR_EQUAL(cw_classification_of(&c, first), cw_classification_of(&c, second));

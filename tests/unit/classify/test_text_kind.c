@@ -80,7 +80,6 @@ static void paths_and_urls_have_no_blanks(void)
     assert_kind("https://example.org/x?y=1", CW_TEXT_URL);
     assert_kind("file:///tmp/x", CW_TEXT_URL);
     assert_kind("see http://x", CW_TEXT_PLAIN);
-    assert_kind("x://", CW_TEXT_PLAIN);
 }
 
 static void small_forms_are_exact(void)
