@@ -59,9 +59,17 @@ static enum cw_status prepare(struct corewalk_session *session,
     return status;
 }
 
-enum cw_status cw_session_advance(struct corewalk_session *session,
-                                  enum cw_stage stage,
-                                  struct cw_error *err)
+/* Bytes that could not be fetched for want of memory would pass for missing ones. */
+static enum cw_status check_fetches(const struct corewalk_session *session, struct cw_error *err)
+{
+    return cw_space_is_out_of_memory(&session->space)
+               ? cw_error_set_memory(err, "what was read of the target")
+               : CW_OK;
+}
+
+static enum cw_status advance(struct corewalk_session *session,
+                              enum cw_stage stage,
+                              struct cw_error *err)
 {
     if (stage >= CW_STAGE_HEAP && !session->has_heap) {
         enum cw_status status = cw_heap_create(&session->space,
@@ -91,6 +99,14 @@ enum cw_status cw_session_advance(struct corewalk_session *session,
         session->has_classification = true;
     }
     return CW_OK;
+}
+
+enum cw_status cw_session_advance(struct corewalk_session *session,
+                                  enum cw_stage stage,
+                                  struct cw_error *err)
+{
+    enum cw_status status = advance(session, stage, err);
+    return status == CW_OK ? check_fetches(session, err) : status;
 }
 
 /* Options of an older caller are shorter: what they lack is zero. */

@@ -60,6 +60,8 @@ struct cw_extent {
     uint32_t arena_index; /* into cw_heap.arenas; CW_NONE: mmapped */
     uint32_t first_chunk;
     uint32_t chunk_count;
+    /* Of an aligned block that is a mapping of its own: what lies before its header. Else 0. */
+    uint64_t lead_bytes;
     uint64_t first_cell; /* that of `start`; meaningless when chunk_count is 1 */
 };
 
@@ -77,8 +79,8 @@ struct cw_chunk_table {
 struct cw_chunk {
     uint32_t index;
     uint32_t extent_index;
-    cw_addr start;       /* of the header */
-    uint64_t size_bytes; /* what it takes from the heap, header included */
+    cw_addr start;       /* of its memory: its header lies here, or behind the extent's lead */
+    uint64_t size_bytes; /* what it takes from the heap, header and lead included */
     enum cw_chunk_state state;
 };
 

@@ -5,7 +5,7 @@
  *   arena    finding the arenas              walk     spans into runs, extents and chunks
  *   mp       finding mp_                     resync   going on behind damage
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
- *   orphan   brk memory without its arena
+ *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
  */
 #pragma once
@@ -172,6 +172,12 @@ cw_addr glibc_stretch_end(const struct cw_space *space, cw_addr address);
 
 /* Lays out the spans of all arenas, and their ranges. False: out of memory. */
 bool glibc_find_spans(struct glibc *glibc);
+
+/*
+ * Adds the spans of a main arena that brk does not account for: of its memory, `covered_bytes` are
+ * in spans already. False: out of memory.
+ */
+bool glibc_find_detached(struct glibc *glibc, uint32_t arena_index, uint64_t covered_bytes);
 
 /* Adds the runs of all spans. False: out of memory. */
 bool glibc_add_runs(struct glibc *glibc);

@@ -8,13 +8,17 @@
  *   aligned  |    stale header  |…|prev_size = c - start|size|2| content |
  *            start                c = a multiple of the alignment, less 2W
  *
- * An aligned block leaves the header of the whole mapping behind, and is itself found at the places
- * where memalign can have put it. mp_ counts the mappings and their bytes: agreement proves that
- * exactly the right ones were found.
+ * An aligned block leaves the header of the whole mapping behind, stale from the first realloc on,
+ * and is itself found at the places where memalign can have put it: or, when mremap has moved it,
+ * at the end of any page. mp_ counts the mappings and their bytes: agreement proves that exactly
+ * the right ones were found.
  */
 #include "heap/glibc.h"
 
 enum { LARGEST_ALIGNMENT_SHIFT = 40 };
+
+/* Pages that may be looked at for moved blocks: all of 1 TiB. */
+#define PAGE_LOOKS (UINT64_C(1) << 28)
 
 struct mapping {
     cw_addr start;
@@ -28,6 +32,8 @@ struct scan {
     struct glibc_window window;
     struct cw_vector found; /* struct mapping */
     struct cw_tally sure;   /* of them: not near a stack */
+    bool is_thorough;       /* moved blocks are looked for as well */
+    uint64_t page_looks_left;
     bool failed;
 };
 
@@ -56,14 +62,26 @@ static uint64_t mapping_bytes(struct scan *scan, cw_addr start, cw_addr chunk)
     return total;
 }
 
-/* The live header of a mapping: memalign's, where there is one. */
-static cw_addr live_chunk(struct scan *scan, cw_addr start, uint64_t total)
+/* Is the block's header at `chunk`? Then completes the mapping with it. */
+static bool try_chunk(struct scan *scan, struct mapping *mapping, cw_addr chunk)
+{
+    uint64_t total = mapping_bytes(scan, mapping->start, chunk);
+    if (total == 0) {
+        return false;
+    }
+    mapping->chunk = chunk;
+    mapping->total_bytes = total;
+    return true;
+}
+
+/* At the places where memalign puts blocks of each alignment. */
+static bool find_aligned(struct scan *scan, struct mapping *mapping, uint64_t stale_bytes)
 {
     const struct glibc *glibc = scan->glibc;
-    cw_addr outer = glibc_first_chunk(glibc, start);
+    cw_addr outer = glibc_first_chunk(glibc, mapping->start);
     for (unsigned shift = 4; shift < LARGEST_ALIGNMENT_SHIFT; shift++) {
         uint64_t alignment = UINT64_C(1) << shift;
-        if (alignment >= total) {
+        if (alignment >= stale_bytes) {
             break;
         }
         uint64_t user;
@@ -75,11 +93,44 @@ static cw_addr live_chunk(struct scan *scan, cw_addr start, uint64_t total)
             user += alignment;
         }
         cw_addr chunk = user - glibc->header_bytes;
-        if (chunk > outer && user - start < total && mapping_bytes(scan, start, chunk) == total) {
-            return chunk;
+        if (chunk > outer && user - mapping->start < stale_bytes &&
+            try_chunk(scan, mapping, chunk)) {
+            return true;
         }
     }
-    return outer;
+    return false;
+}
+
+/* At the end of any page: mremap keeps no alignment beyond a page. */
+static bool find_moved(struct scan *scan, struct mapping *mapping, uint64_t stale_bytes)
+{
+    const struct glibc *glibc = scan->glibc;
+    uint64_t page_bytes = glibc->space->page_bytes;
+    for (uint64_t off = page_bytes; off < stale_bytes && scan->page_looks_left > 0;
+         off += page_bytes) {
+        scan->page_looks_left--;
+        if (try_chunk(scan, mapping, mapping->start + off - glibc->header_bytes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is there a mapping at the page, which ends at `end` at the latest? */
+static bool find_mapping(struct scan *scan, cw_addr page, cw_addr end, struct mapping *mapping)
+{
+    cw_addr outer = glibc_first_chunk(scan->glibc, page);
+    uint64_t stale_bytes = mapping_bytes(scan, page, outer);
+    if (stale_bytes == 0) {
+        return false;
+    }
+    mapping->start = page;
+    if (!find_aligned(scan, mapping, stale_bytes) &&
+        !(scan->is_thorough && find_moved(scan, mapping, stale_bytes))) {
+        mapping->chunk = outer;
+        mapping->total_bytes = stale_bytes;
+    }
+    return mapping->total_bytes <= end - page;
 }
 
 /* The first span that ends behind the address, or NULL. */
@@ -123,18 +174,16 @@ static bool is_complete(const struct scan *scan)
 static cw_addr look_at_page(struct scan *scan, cw_addr page, cw_addr end, bool is_near_stack)
 {
     const struct glibc *glibc = scan->glibc;
-    cw_addr next = page + glibc->space->page_bytes;
-    uint64_t total = mapping_bytes(scan, page, glibc_first_chunk(glibc, page));
-    if (total == 0 || total > end - page || (is_near_stack && holds_stack(glibc, page, total))) {
-        return next;
+    struct mapping mapping = {.is_near_stack = is_near_stack};
+    if (!find_mapping(scan, page, end, &mapping) ||
+        (is_near_stack && holds_stack(glibc, page, mapping.total_bytes))) {
+        return page + glibc->space->page_bytes;
     }
-    struct mapping mapping = {.start = page, .total_bytes = total, .is_near_stack = is_near_stack};
-    mapping.chunk = live_chunk(scan, page, total);
     scan->failed |= !cw_vector_append(&scan->found, &mapping);
     if (!is_near_stack) {
-        cw_tally_add(&scan->sure, total);
+        cw_tally_add(&scan->sure, mapping.total_bytes);
     }
-    return page + total;
+    return page + mapping.total_bytes;
 }
 
 /* [start, end) is anonymous and writable; parts of it may be missing, or belong to arenas. */
@@ -201,17 +250,8 @@ static struct cw_tally tally_found(const struct scan *scan)
 
 static bool add_mapping(struct glibc *glibc, const struct mapping *mapping)
 {
-    uint64_t lead_bytes = mapping->chunk - mapping->start;
-    struct cw_heap_range lead = {.start = mapping->start,
-                                 .size_bytes = lead_bytes,
-                                 .kind = CW_RANGE_HEADER,
-                                 .arena_index = CW_NONE};
-    return cw_heap_builder_add_range(glibc->builder, &lead) &&
-           cw_heap_builder_add_single(glibc->builder,
-                                      CW_NONE,
-                                      mapping->chunk,
-                                      mapping->total_bytes - lead_bytes,
-                                      CW_CHUNK_MMAPPED);
+    return cw_heap_builder_add_mmapped(
+        glibc->builder, mapping->start, mapping->total_bytes, mapping->chunk - mapping->start);
 }
 
 static void report_mismatch(const struct glibc *glibc, struct cw_tally kept)
@@ -239,9 +279,16 @@ bool glibc_find_mmapped(struct glibc *glibc)
     heap->has_mmap_count = mp->address != 0;
     heap->allocator_mmapped = (struct cw_tally){.count = mp->n_mmaps, .bytes = mp->mmapped_bytes};
 
-    struct scan scan = {.glibc = glibc, .window = {.space = glibc->space}};
+    struct scan scan = {
+        .glibc = glibc, .window = {.space = glibc->space}, .page_looks_left = PAGE_LOOKS};
     cw_vector_init(&scan.found, glibc->arenas.budget, sizeof(struct mapping));
     scan_space(&scan);
+    if (mp->address != 0 && !is_complete(&scan)) {
+        scan.is_thorough = true;
+        scan.found.count = 0;
+        scan.sure = (struct cw_tally){0};
+        scan_space(&scan);
+    }
     struct cw_tally all = tally_found(&scan);
     bool all_agree = mp->address != 0 && all.count == mp->n_mmaps && all.bytes == mp->mmapped_bytes;
     for (size_t i = 0; i < scan.found.count && !scan.failed; i++) {

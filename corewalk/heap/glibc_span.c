@@ -2,9 +2,7 @@
  * Where the arenas' memory lies.
  *
  * The main arena: from mp_.sbrk_base to the end of its top, when both lie in one stretch of
- * writable memory. Where brk was not to be had, mmap gave pieces without a header of their own:
- * they are found from chunks inside them (the top, free chunks), as the first page from which the
- * chunks lead there.
+ * writable memory. Where brk was not to be had, mmap gave pieces: see glibc_detached.c.
  *
  * A thread arena: heaps, newest to oldest by `prev`, each aligned to its largest size.
  *
@@ -13,12 +11,8 @@
  *   oldest  |heap_info|malloc_state| chunks … | fenceposts|
  */
 #include "heap/glibc.h"
-#include "heap/glibc_walk.h"
 
-enum {
-    LARGEST_HEAP_COUNT = 1 << 20,
-    DETACHED_HOPS = 4096, /* that make a start of a detached piece believable */
-};
+enum { LARGEST_HEAP_COUNT = 1 << 20 };
 
 struct finder {
     struct glibc *glibc;
@@ -106,97 +100,21 @@ static cw_addr main_end(const struct finder *finder, cw_addr start)
     return fits ? cw_min(end, stretch) : stretch;
 }
 
-static bool is_in_span(const struct glibc *glibc, cw_addr address)
-{
-    for (size_t i = 0; i < glibc->spans.count; i++) {
-        const struct glibc_span *span = glibc_span_at(glibc, i);
-        if (address >= span->start && address < span->end) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * Do chunks from `start` on lead to `goal`? Then *ret_end is the end of their fenceposts, or of
- * what could be followed.
- */
-static bool leads_to(struct finder *finder, cw_addr start, cw_addr goal, cw_addr limit)
-{
-    const struct glibc *glibc = finder->glibc;
-    cw_addr chunk = start;
-    for (unsigned hop = 0; chunk < goal; hop++) {
-        uint64_t size_word;
-        if (!glibc_peek(&finder->window, chunk + glibc->word_bytes, &size_word)) {
-            return false;
-        }
-        bool is_first = chunk == start;
-        uint64_t size = glibc_chunk_bytes(size_word);
-        if (size < glibc->min_chunk_bytes || size % glibc->alignment != 0 || size > limit - chunk ||
-            (size_word & (GLIBC_IS_MMAPPED | GLIBC_NON_MAIN)) != 0 ||
-            (is_first && (size_word & GLIBC_PREV_INUSE) == 0)) {
-            return false;
-        }
-        chunk += size;
-        if (hop >= DETACHED_HOPS) {
-            return true;
-        }
-    }
-    return chunk == goal;
-}
-
-/* A piece of the main arena that mmap gave: adds the span around a chunk in it. */
-static bool add_detached(struct finder *finder, cw_addr chunk)
-{
-    const struct glibc *glibc = finder->glibc;
-    const struct cw_region *region = cw_space_find(glibc->space, chunk);
-    if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region)) {
-        return true;
-    }
-    cw_addr limit = glibc_stretch_end(glibc->space, chunk);
-    for (cw_addr page = region->start; page <= chunk; page += glibc->space->page_bytes) {
-        cw_addr start = glibc_first_chunk(glibc, page);
-        if (!leads_to(finder, start, chunk, limit)) {
-            continue;
-        }
-        cw_addr end = limit;
-        if (finder->arena->top >= start && finder->arena->top < limit &&
-            finder->arena->top_bytes <= limit - finder->arena->top) {
-            end = finder->arena->top + finder->arena->top_bytes;
-        }
-        return add_span(finder, start, end, GLIBC_SPAN_MAIN);
-    }
-    return true;
-}
-
 static bool add_main_spans(struct finder *finder)
 {
     struct glibc *glibc = finder->glibc;
-    const struct glibc_arena *arena = finder->arena;
     cw_addr base = main_start(finder);
+    uint64_t covered = 0;
     if (base != 0) {
         cw_addr start = glibc_first_chunk(glibc, base);
+        cw_addr end = main_end(finder, base);
+        covered = end - base;
         if (!add_range(finder, base, start, CW_RANGE_HEADER) ||
-            !add_span(finder, start, main_end(finder, base), GLIBC_SPAN_MAIN)) {
+            !add_span(finder, start, end, GLIBC_SPAN_MAIN)) {
             return false;
         }
     }
-    /* Before the first malloc, top points into the arena itself. */
-    if (arena->top_bytes > 0 && arena->has_sums && arena->system_bytes > 0 &&
-        !is_in_span(glibc, arena->top) && !add_detached(finder, arena->top)) {
-        return false;
-    }
-    if (arena->top_bytes > 0 && (base == 0 || !is_in_span(glibc, arena->top) || arena->top < base ||
-                                 glibc_span_at(glibc, 0)->top == 0)) {
-        glibc_gather_anchors(glibc);
-        for (size_t i = 0; i < glibc->anchors.count; i++) {
-            cw_addr anchor = *(cw_addr *)cw_vector_at(&glibc->anchors, i);
-            if (!is_in_span(glibc, anchor) && !add_detached(finder, anchor)) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return glibc_find_detached(glibc, finder->arena_index, covered);
 }
 
 /* ---- thread arenas ------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ struct cw_heap_range {
     cw_addr start;
     uint64_t size_bytes;
     enum cw_heap_range_kind kind;
-    uint32_t arena_index; /* CW_NONE: in front of an aligned mmapped chunk */
+    uint32_t arena_index;
 };
 
 /* How an allocator's layout was found: for the report. */
@@ -90,7 +90,4 @@ void cw_heap_destroy(struct cw_heap *heap);
 uint64_t cw_heap_usable_bytes(const struct cw_heap *heap, const struct cw_chunk *chunk);
 
 /* Where they start: what malloc returned. */
-static inline cw_addr cw_heap_user_address(const struct cw_heap *heap, const struct cw_chunk *chunk)
-{
-    return chunk->start + heap->chunks.header_bytes;
-}
+cw_addr cw_heap_user_address(const struct cw_heap *heap, const struct cw_chunk *chunk);

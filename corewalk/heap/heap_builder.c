@@ -111,6 +111,17 @@ bool cw_heap_builder_add_single(struct cw_heap_builder *builder,
     return cw_vector_append(&builder->extents, &item);
 }
 
+bool cw_heap_builder_add_mmapped(struct cw_heap_builder *builder,
+                                 cw_addr start,
+                                 uint64_t size,
+                                 uint64_t lead_bytes)
+{
+    struct cw_built_extent item = {.run_index = CW_NONE, .state = CW_CHUNK_MMAPPED};
+    item.extent = (struct cw_extent){
+        .start = start, .size_bytes = size, .lead_bytes = lead_bytes, .arena_index = CW_NONE};
+    return cw_vector_append(&builder->extents, &item);
+}
+
 enum cw_status cw_heap_builder_make_cells(struct cw_heap_builder *builder, struct cw_error *err)
 {
     struct cw_chunk_table *table = &builder->heap->chunks;

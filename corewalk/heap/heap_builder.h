@@ -62,6 +62,11 @@ bool cw_heap_builder_add_single(struct cw_heap_builder *builder,
                                 cw_addr start,
                                 uint64_t size,
                                 enum cw_chunk_state state);
+/* A mapping of its own, whose chunk's header lies `lead_bytes` behind its start. */
+bool cw_heap_builder_add_mmapped(struct cw_heap_builder *builder,
+                                 cw_addr start,
+                                 uint64_t size,
+                                 uint64_t lead_bytes);
 
 static inline struct cw_heap_run *cw_heap_builder_run(const struct cw_heap_builder *builder,
                                                       uint32_t index)

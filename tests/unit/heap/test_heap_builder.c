@@ -175,12 +175,17 @@ static void states_have_names(void)
 static void usable_bytes_follow_the_state(void)
 {
     struct cw_heap heap = {.mmapped_overhead_bytes = 24};
+    struct cw_extent extents[] = {{0}, {.lead_bytes = 0x10}};
     heap.chunks.header_bytes = 16;
+    heap.chunks.extents = extents;
     struct cw_chunk chunk = {.start = 0x1000, .size_bytes = 0x40, .state = CW_CHUNK_USED};
     CU_ASSERT_EQUAL(cw_heap_usable_bytes(&heap, &chunk), 0x38);
     CU_ASSERT_EQUAL(cw_heap_user_address(&heap, &chunk), 0x1010);
     chunk.state = CW_CHUNK_MMAPPED;
     CU_ASSERT_EQUAL(cw_heap_usable_bytes(&heap, &chunk), 0x28);
+    chunk.extent_index = 1;
+    CU_ASSERT_EQUAL(cw_heap_usable_bytes(&heap, &chunk), 0x18);
+    CU_ASSERT_EQUAL(cw_heap_user_address(&heap, &chunk), 0x1020);
     chunk.state = CW_CHUNK_TCACHE;
     CU_ASSERT_EQUAL(cw_heap_usable_bytes(&heap, &chunk), 0);
     chunk = (struct cw_chunk){.size_bytes = 8, .state = CW_CHUNK_USED};
