@@ -88,8 +88,8 @@ struct glibc_window {
 struct glibc {
     struct cw_heap_builder *builder;
     struct cw_space *space;
-    unsigned word_bytes;
-    unsigned header_bytes; /* 2 words: from the chunk to what malloc returned */
+    uint64_t word_bytes;
+    uint64_t header_bytes; /* 2 words: from the chunk to what malloc returned */
     uint64_t alignment;
     uint64_t min_chunk_bytes;
     glibc_candidates candidates;

@@ -104,34 +104,54 @@ static cw_addr take_fast(struct lists *lists, cw_addr chunk)
     return glibc_peek(&lists->window, field, &stored) ? glibc_follow(glibc, field, stored) : 0;
 }
 
+/* The first chunk of each list of the arena that has one; returns how many. */
+static unsigned open_fastbins(struct lists *lists, cw_addr *chunks)
+{
+    const struct glibc *glibc = lists->glibc;
+    unsigned open_count = 0;
+    for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
+        uint64_t head;
+        if (glibc_peek(&lists->window, fastbin_head(glibc, lists->arena, bin), &head) &&
+            head != 0) {
+            chunks[open_count++] = head;
+        }
+    }
+    return open_count;
+}
+
+static void prefetch(const struct lists *lists, cw_addr chunk)
+{
+    const struct glibc_window *window = &lists->window;
+    if (cw_range_has(window->start, window->size_bytes, chunk)) {
+        __builtin_prefetch(window->data + (chunk - window->start));
+    }
+}
+
+/* All lists of an arena side by side, so that their misses overlap. */
+static void mark_fastbins_of_arena(struct lists *lists)
+{
+    cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
+    unsigned open_count = open_fastbins(lists, chunks);
+    while (open_count > 0) {
+        for (unsigned list = 0; list < open_count; list++) {
+            chunks[list] = take_fast(lists, chunks[list]);
+            if (chunks[list] == 0) {
+                chunks[list--] = chunks[--open_count];
+            } else {
+                prefetch(lists, chunks[list]);
+            }
+        }
+    }
+}
+
 void glibc_mark_fastbins(struct glibc *glibc)
 {
     struct lists lists = {
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
-        if (lists.arena->orphan_base != 0) {
-            continue;
-        }
-        cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
-        unsigned open_count = 0;
-        for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
-            uint64_t head;
-            if (glibc_peek(&lists.window, fastbin_head(glibc, lists.arena, bin), &head) &&
-                head != 0) {
-                chunks[open_count++] = head;
-            }
-        }
-        while (open_count > 0) {
-            for (unsigned list = 0; list < open_count; list++) {
-                chunks[list] = take_fast(&lists, chunks[list]);
-                if (chunks[list] == 0) {
-                    chunks[list--] = chunks[--open_count];
-                } else if (cw_range_has(
-                               lists.window.start, lists.window.size_bytes, chunks[list])) {
-                    __builtin_prefetch(lists.window.data + (chunks[list] - lists.window.start));
-                }
-            }
+        if (lists.arena->orphan_base == 0) {
+            mark_fastbins_of_arena(&lists);
         }
     }
 }
@@ -188,7 +208,7 @@ static bool take_binned(struct lists *lists, unsigned bin, cw_addr chunk, cw_add
 
 static void walk_bin(struct lists *lists, unsigned bin)
 {
-    unsigned word = lists->glibc->word_bytes;
+    uint64_t word = lists->glibc->word_bytes;
     cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
     cw_addr previous = head;
     uint64_t chunk;

@@ -35,7 +35,7 @@ static bool int_at(struct probe *probe, uint64_t off, uint64_t *ret_value)
 /* The words that all forms begin with; 0 where they cannot be. */
 static unsigned score_head(struct probe *probe)
 {
-    unsigned word = probe->glibc->word_bytes;
+    uint64_t word = probe->glibc->word_bytes;
     uint64_t trim;
     uint64_t top_pad;
     uint64_t mmap_threshold;
@@ -108,7 +108,7 @@ static unsigned score_tcache(struct probe *probe,
                              const struct glibc_mp_offsets *offsets,
                              struct glibc_mp *mp)
 {
-    unsigned word = probe->glibc->word_bytes;
+    uint64_t word = probe->glibc->word_bytes;
     uint64_t bins;
     uint64_t most_bytes;
     if (offsets->tcache_bins == 0) {
