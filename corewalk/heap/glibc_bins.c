@@ -104,41 +104,20 @@ static cw_addr take_fast(struct lists *lists, cw_addr chunk)
     return glibc_peek(&lists->window, field, &stored) ? glibc_follow(glibc, field, stored) : 0;
 }
 
-/* The first chunk of each list of the arena that has one; returns how many. */
-static unsigned open_fastbins(struct lists *lists, cw_addr *chunks)
+/* Takes one chunk of each list in turn, and fetches the next ones early. */
+static void walk_fastbins(struct lists *lists, cw_addr *chunks, unsigned open_count)
 {
-    const struct glibc *glibc = lists->glibc;
-    unsigned open_count = 0;
-    for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
-        uint64_t head;
-        if (glibc_peek(&lists->window, fastbin_head(glibc, lists->arena, bin), &head) &&
-            head != 0) {
-            chunks[open_count++] = head;
-        }
-    }
-    return open_count;
-}
-
-static void prefetch(const struct lists *lists, cw_addr chunk)
-{
-    const struct glibc_window *window = &lists->window;
-    if (cw_range_has(window->start, window->size_bytes, chunk)) {
-        __builtin_prefetch(window->data + (chunk - window->start));
-    }
-}
-
-/* All lists of an arena side by side, so that their misses overlap. */
-static void mark_fastbins_of_arena(struct lists *lists)
-{
-    cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
-    unsigned open_count = open_fastbins(lists, chunks);
     while (open_count > 0) {
         for (unsigned list = 0; list < open_count; list++) {
-            chunks[list] = take_fast(lists, chunks[list]);
-            if (chunks[list] == 0) {
-                chunks[list--] = chunks[--open_count];
-            } else {
-                prefetch(lists, chunks[list]);
+            cw_addr next = take_fast(lists, chunks[list]);
+            if (next == 0) {
+                next = chunks[--open_count];
+                chunks[list--] = next;
+                continue;
+            }
+            chunks[list] = next;
+            if (cw_range_has(lists->window.start, lists->window.size_bytes, next)) {
+                __builtin_prefetch(lists->window.data + (next - lists->window.start));
             }
         }
     }
@@ -150,9 +129,16 @@ void glibc_mark_fastbins(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
-        if (lists.arena->orphan_base == 0) {
-            mark_fastbins_of_arena(&lists);
+        cw_addr chunks[LARGEST_FASTBIN_COUNT];
+        unsigned open_count = 0;
+        unsigned bin_count = lists.arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
+        for (unsigned bin = 0; bin < bin_count; bin++) {
+            cw_addr field = fastbin_head(glibc, lists.arena, bin);
+            if (glibc_peek(&lists.window, field, &chunks[open_count]) && chunks[open_count] != 0) {
+                open_count++;
+            }
         }
+        walk_fastbins(&lists, chunks, open_count);
     }
 }
 

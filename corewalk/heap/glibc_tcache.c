@@ -113,7 +113,7 @@ static bool is_cache(struct caches *caches,
 {
     const struct glibc *glibc = caches->glibc;
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
-    uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->word_bytes, form));
+    uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
     /* A remainder too small to be a chunk stays with it. */
     if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
