@@ -31,7 +31,7 @@ static bool find_in_descriptor(const struct cw_space *space,
     unsigned word = space->word_bytes;
     const uint8_t *data = NULL;
     uint64_t seen = thread->tp == 0 ? 0 : cw_space_run(space, thread->tp, &data);
-    seen = cw_min(seen, DESCRIPTOR_BYTES);
+    seen = data != NULL ? cw_min(seen, DESCRIPTOR_BYTES) : 0;
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
         uint64_t words[3];
         for (unsigned i = 0; i < 3; i++) {
