@@ -241,7 +241,7 @@ static const struct cw_note *first_severe(const struct cw_notes *findings)
 static struct verdict judge(const struct grounds *grounds)
 {
     const struct cw_ledger *ledger = grounds->ledger;
-    if (grounds->input->classification == NULL) {
+    if (grounds->input->heap == NULL || grounds->input->classification == NULL) {
         return judge_interrupted();
     }
     if (share_of(ledger->missing_bytes, ledger->total_bytes) > MISSING_SHARE) {
