@@ -454,6 +454,22 @@ static struct cw_tally *tallies_of(const struct sum *sum, unsigned worker, uint3
     return sum->tallies + worker * sum->tallies_per_worker + row * CW_CHUNK_STATE_COUNT;
 }
 
+/* The end of the chunks from `index` on, before `end`, that have its state. */
+static uint32_t state_run_end(const struct cw_chunk_table *table, uint32_t index, uint32_t end)
+{
+    const uint8_t *states = table->state_column.data;
+    uint8_t state = states[index];
+    uint64_t eight_times = state * UINT64_C(0x0101010101010101);
+    while (end - index >= sizeof(uint64_t) && cw_load_u64(states + index) == eight_times) {
+        index += sizeof(uint64_t);
+    }
+    while (index < end && states[index] == state) {
+        index++;
+    }
+    return index;
+}
+
+/* Neighbours of one state are summed at once: the last one's end less the first one's start. */
 static void sum_block(void *context, unsigned worker, size_t task)
 {
     const struct sum *sum = context;
@@ -465,9 +481,16 @@ static void sum_block(void *context, unsigned worker, size_t task)
         struct cw_tally *tallies = tallies_of(sum, worker, extent->arena_index);
         uint32_t extent_end =
             (uint32_t)cw_min((uint64_t)extent->first_chunk + extent->chunk_count, end);
-        for (; index < extent_end; index++) {
-            cw_tally_add(&tallies[cw_chunk_table_state(table, index)],
-                         cw_chunk_table_size(table, extent, index));
+        while (index < extent_end) {
+            uint32_t last = state_run_end(table, index, extent_end) - 1;
+            struct cw_tally sum_of_run = {
+                .count = last - index + 1,
+                .bytes = cw_chunk_table_start(table, extent, last) +
+                         cw_chunk_table_size(table, extent, last) -
+                         cw_chunk_table_start(table, extent, index),
+            };
+            cw_tally_merge(&tallies[cw_chunk_table_state(table, index)], &sum_of_run);
+            index = last + 1;
         }
         extent++;
     }
