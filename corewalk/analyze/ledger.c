@@ -325,11 +325,12 @@ static const enum owner owner_of_state[CW_CHUNK_STATE_COUNT] = {
  * Divides the extents by the states of their chunks. An extent of which not all is writable
  * memory (a damaged heap) cannot be divided: what there is of it is unknown.
  */
-static void charge_chunks(struct sweep *sweep)
+static void charge_chunks(struct sweep *sweep, const struct cw_heap *heap)
 {
-    const struct cw_heap *heap = sweep->heap;
     struct cw_tally by_state[CW_CHUNK_STATE_COUNT];
-    memcpy(by_state, heap->by_state, sizeof by_state);
+    for (size_t state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
+        by_state[state] = heap->by_state[state];
+    }
     for (uint32_t i = 0; i < heap->chunks.extent_count; i++) {
         const struct cw_extent *extent = &heap->chunks.extents[i];
         if (sweep->extent_bytes[i] == extent->size_bytes) {
@@ -456,7 +457,7 @@ enum cw_status cw_ledger_create(const struct cw_analysis_input *input,
     bool made = claim_heap(&sweep) && claim_stacks(&sweep) && claim_modules(&sweep) &&
                 sweep_space(&sweep, &ledger);
     if (made && heap != NULL) {
-        charge_chunks(&sweep);
+        charge_chunks(&sweep, heap);
     }
     made = made && make_rows(&sweep, &ledger);
     cw_vector_deinit(&sweep.named);

@@ -52,6 +52,29 @@ static void add_command(const struct cw_analysis_input *input,
         report, section, (struct cw_cell[]){cw_cell_text(command), cw_cell_text(purpose)});
 }
 
+/* The list of the biggest blocks, by a size that some have; NULL when all are small. */
+static const char *list_command(const struct cw_classification *classification)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *command;
+    } lists[] = {
+        {1 << 20, "list --min-size 1M"},
+        {64 << 10, "list --min-size 64k"},
+        {4 << 10, "list --min-size 4k"},
+    };
+    uint64_t largest = 0;
+    for (uint32_t i = 0; classification != NULL && i < classification->population_count; i++) {
+        largest = cw_max(largest, classification->populations[i].largest_bytes);
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (largest >= lists[i].bytes) {
+            return lists[i].command;
+        }
+    }
+    return NULL;
+}
+
 void cw_section_next(const struct cw_analysis_input *input, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {{"", "", CW_COLUMN_HUMAN},
@@ -64,7 +87,10 @@ void cw_section_next(const struct cw_analysis_input *input, struct cw_report *re
     }
     add_command(input, report, section, "histogram", "", "every kind of block");
     add_command(input, report, section, "histogram --by size", "", "every size of block");
-    add_command(input, report, section, "list --min-size 1M", "", "the biggest blocks");
+    const char *list = list_command(classification);
+    if (list != NULL) {
+        add_command(input, report, section, list, "", "the biggest blocks");
+    }
     if (classification != NULL && classification->population_count > 0) {
         const char *sample =
             cw_report_printf(report, "0x%" PRIx64, classification->populations[0].samples[0]);

@@ -5,15 +5,15 @@
 #include "base/text.h"
 
 /* A share from which on one thing explains the process. */
-static const double DOMINANT_SHARE = 0.5;
+#define DOMINANT_SHARE 0.5
 
 /* Below this, free memory is not worth a word. */
-static const uint64_t LEAST_HOARD_BYTES = 16 << 20;
+#define LEAST_HOARD_BYTES (UINT64_C(16) << 20)
 
 /* So many kinds of blocks may share the blame. */
 enum { MOST_DOMINANT = 3 };
 
-static const char LEAKS_UNKNOWN[] = "Whether any of it is leaked was not examined.";
+#define LEAKS_UNKNOWN "Whether any of it is leaked was not examined."
 
 struct verdict {
     const char *kind;

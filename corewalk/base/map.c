@@ -62,8 +62,9 @@ static bool grow(struct cw_map *map)
             larger.filled[slot] = 1;
         }
     }
-    cw_map_deinit(map);
+    struct cw_map old = *map;
     *map = larger;
+    cw_map_deinit(&old);
     return true;
 }
 

@@ -7,8 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const uint64_t SHOWN_AFTER_MS = 500;
-static const uint64_t REDRAWN_AFTER_MS = 100;
+enum { SHOWN_AFTER_MS = 500, REDRAWN_AFTER_MS = 100 };
 
 static volatile sig_atomic_t was_interrupted;
 

@@ -9,7 +9,7 @@ static void init(struct glibc *glibc, struct cw_heap_builder *builder)
     glibc->word_bytes = builder->space->word_bytes;
     glibc->header_bytes = 2 * glibc->word_bytes;
     glibc->min_chunk_bytes = 4 * glibc->word_bytes;
-    glibc->candidates = glibc_with_word_bytes(glibc->word_bytes);
+    glibc->candidates = glibc_with_word_bytes(builder->space->word_bytes);
     cw_vector_init(&glibc->arenas, budget, sizeof(struct glibc_arena));
     cw_vector_init(&glibc->spans, budget, sizeof(struct glibc_span));
     cw_vector_init(&glibc->marks, budget, sizeof(struct glibc_mark));
@@ -149,14 +149,14 @@ static void describe_layout(const struct glibc *glibc)
     const char *mp = glibc->mp.address == 0
                          ? ""
                          : cw_arena_printf(heap->memory, "; mp_ at 0x%" PRIx64, glibc->mp.address);
-    const char *caches =
-        glibc->tcaches.count == 0
-            ? ""
-            : cw_arena_printf(heap->memory,
-                              "; %zu thread cache%s of %" PRIu64 " bytes",
-                              glibc->tcaches.count,
-                              glibc->tcaches.count == 1 ? "" : "s",
-                              glibc_tcache_bytes(glibc->word_bytes, glibc->layout->tcache_form));
+    const char *caches = glibc->tcaches.count == 0
+                             ? ""
+                             : cw_arena_printf(heap->memory,
+                                               "; %zu thread cache%s of %" PRIu64 " bytes",
+                                               glibc->tcaches.count,
+                                               glibc->tcaches.count == 1 ? "" : "s",
+                                               glibc_tcache_bytes(glibc->space->word_bytes,
+                                                                  glibc->layout->tcache_form));
     const char *links = glibc->mangled_votes > glibc->plain_votes   ? "; mangled links"
                         : glibc->plain_votes > glibc->mangled_votes ? "; plain links"
                                                                     : "";

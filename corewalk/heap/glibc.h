@@ -88,8 +88,8 @@ struct glibc_window {
 struct glibc {
     struct cw_heap_builder *builder;
     struct cw_space *space;
-    unsigned word_bytes;
-    unsigned header_bytes; /* 2 words: from the chunk to what malloc returned */
+    uint64_t word_bytes;
+    uint64_t header_bytes; /* 2 words: from the chunk to what malloc returned */
     uint64_t alignment;
     uint64_t min_chunk_bytes;
     glibc_candidates candidates;
@@ -128,8 +128,9 @@ bool glibc_window_move(struct glibc_window *window, cw_addr address, uint64_t si
 static inline bool glibc_peek(struct glibc_window *window, cw_addr address, uint64_t *ret_word)
 {
     unsigned word_bytes = window->space->word_bytes;
-    if (!cw_range_holds(window->start, window->size_bytes, address, word_bytes) &&
-        !glibc_window_move(window, address, word_bytes)) {
+    bool is_inside = window->data != NULL &&
+                     cw_range_holds(window->start, window->size_bytes, address, word_bytes);
+    if (!is_inside && !glibc_window_move(window, address, word_bytes)) {
         return cw_space_read_word(window->space, address, ret_word);
     }
     *ret_word = cw_load_word(window->data + (address - window->start), word_bytes);

@@ -58,7 +58,7 @@ bool glibc_window_move(struct glibc_window *window, cw_addr address, uint64_t si
 /* Is the list sound at its head? A list whose members cannot be seen counts as sound. */
 static bool bin_is_linked(struct search *search, cw_addr bin, uint64_t fd, uint64_t bk)
 {
-    unsigned word = search->glibc->word_bytes;
+    uint64_t word = search->glibc->word_bytes;
     uint64_t back;
     if (fd == 0 || bk == 0 || fd % word != 0 || bk % word != 0) {
         return false;
@@ -71,19 +71,18 @@ static bool bin_is_linked(struct search *search, cw_addr bin, uint64_t fd, uint6
 
 static struct bins_check check_bins(struct search *search, cw_addr bins)
 {
-    unsigned word = search->glibc->word_bytes;
+    uint64_t word = search->glibc->word_bytes;
     struct bins_check check = {0};
     for (unsigned i = 0; i < GLIBC_BIN_COUNT && check.bad_count <= WORST_BAD_BINS; i++) {
         cw_addr pair = bins + (uint64_t)i * 2 * word;
         cw_addr bin = pair - 2 * word;
         uint64_t fd;
         uint64_t bk;
-        if (!glibc_peek(&search->window, pair, &fd) ||
-            !glibc_peek(&search->window, pair + word, &bk)) {
-            check.bad_count++;
-        } else if (fd == bin && bk == bin) {
+        bool is_seen =
+            glibc_peek(&search->window, pair, &fd) && glibc_peek(&search->window, pair + word, &bk);
+        if (is_seen && fd == bin && bk == bin) {
             check.empty_count++;
-        } else if (!bin_is_linked(search, bin, fd, bk)) {
+        } else if (!is_seen || !bin_is_linked(search, bin, fd, bk)) {
             check.bad_count++;
         }
     }
@@ -97,7 +96,7 @@ static bool read_arena(struct search *search,
                        struct glibc_arena *arena)
 {
     struct glibc *glibc = search->glibc;
-    unsigned word = glibc->word_bytes;
+    uint64_t word = glibc->word_bytes;
     uint32_t mutex;
     *arena = (struct glibc_arena){.address = bins - bins_off, .bins = bins};
     if (!cw_space_read_u32(glibc->space, arena->address, &mutex) ||
@@ -190,7 +189,7 @@ static bool is_page_multiple(uint64_t value)
 static int vote_attached(struct search *search, const struct glibc_arena *arena)
 {
     const struct glibc *glibc = search->glibc;
-    unsigned word = glibc->word_bytes;
+    uint64_t word = glibc->word_bytes;
     cw_addr fields = next_field(glibc, arena->bins) + 2 * word;
     uint64_t values[3] = {0};
     for (unsigned i = 0; i < 3; i++) {
@@ -278,7 +277,7 @@ static void try_bins(struct search *search, cw_addr bins)
  */
 static void try_run(struct search *search, cw_addr pair)
 {
-    unsigned stride = 2 * search->glibc->word_bytes;
+    uint64_t stride = 2 * search->glibc->word_bytes;
     uint64_t span = (uint64_t)GLIBC_BIN_COUNT * stride;
     if (is_known(&search->best, search->tried_bins - search->best_bins_off) &&
         cw_range_has(search->tried_bins, span, pair)) {
@@ -301,7 +300,7 @@ static void try_run(struct search *search, cw_addr pair)
 
 static void search_bytes(struct search *search, cw_addr address, const uint8_t *data, uint64_t size)
 {
-    unsigned word = search->glibc->word_bytes;
+    uint64_t word = search->glibc->word_bytes;
     uint64_t stride = (uint64_t)2 * word;
     uint64_t first = (word - address % word) % word;
     uint64_t run_off = 0;

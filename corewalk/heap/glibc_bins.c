@@ -104,35 +104,41 @@ static cw_addr take_fast(struct lists *lists, cw_addr chunk)
     return glibc_peek(&lists->window, field, &stored) ? glibc_follow(glibc, field, stored) : 0;
 }
 
+/* Takes one chunk of each list in turn, and fetches the next ones early. */
+static void walk_fastbins(struct lists *lists, cw_addr *chunks, unsigned open_count)
+{
+    while (open_count > 0) {
+        for (unsigned list = 0; list < open_count; list++) {
+            cw_addr next = take_fast(lists, chunks[list]);
+            if (next == 0) {
+                next = chunks[--open_count];
+                chunks[list--] = next;
+                continue;
+            }
+            chunks[list] = next;
+            if (cw_range_has(lists->window.start, lists->window.size_bytes, next)) {
+                __builtin_prefetch(lists->window.data + (next - lists->window.start));
+            }
+        }
+    }
+}
+
 void glibc_mark_fastbins(struct glibc *glibc)
 {
     struct lists lists = {
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
-        if (lists.arena->orphan_base != 0) {
-            continue;
-        }
-        cw_addr chunks[LARGEST_FASTBIN_COUNT] = {0};
+        cw_addr chunks[LARGEST_FASTBIN_COUNT];
         unsigned open_count = 0;
-        for (unsigned bin = 0; bin < glibc->layout->fastbin_count; bin++) {
-            uint64_t head;
-            if (glibc_peek(&lists.window, fastbin_head(glibc, lists.arena, bin), &head) &&
-                head != 0) {
-                chunks[open_count++] = head;
+        unsigned bin_count = lists.arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
+        for (unsigned bin = 0; bin < bin_count; bin++) {
+            cw_addr field = fastbin_head(glibc, lists.arena, bin);
+            if (glibc_peek(&lists.window, field, &chunks[open_count]) && chunks[open_count] != 0) {
+                open_count++;
             }
         }
-        while (open_count > 0) {
-            for (unsigned list = 0; list < open_count; list++) {
-                chunks[list] = take_fast(&lists, chunks[list]);
-                if (chunks[list] == 0) {
-                    chunks[list--] = chunks[--open_count];
-                } else if (cw_range_has(
-                               lists.window.start, lists.window.size_bytes, chunks[list])) {
-                    __builtin_prefetch(lists.window.data + (chunks[list] - lists.window.start));
-                }
-            }
-        }
+        walk_fastbins(&lists, chunks, open_count);
     }
 }
 
@@ -188,7 +194,7 @@ static bool take_binned(struct lists *lists, unsigned bin, cw_addr chunk, cw_add
 
 static void walk_bin(struct lists *lists, unsigned bin)
 {
-    unsigned word = lists->glibc->word_bytes;
+    uint64_t word = lists->glibc->word_bytes;
     cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
     cw_addr previous = head;
     uint64_t chunk;

@@ -64,7 +64,7 @@ static inline bool hop_window(struct hopper *hopper,
                               cw_addr run_end)
 {
     const struct glibc *glibc = hopper->glibc;
-    const unsigned word = glibc->word_bytes;
+    const uint64_t word = glibc->word_bytes;
     const unsigned shift = glibc->builder->heap->chunks.granule_shift;
     const uint64_t min_bytes = glibc->min_chunk_bytes;
     const uint8_t *data = hopper->window.data;

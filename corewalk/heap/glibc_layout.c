@@ -62,7 +62,7 @@ const struct glibc_layout *glibc_layouts(size_t *ret_count)
     return layouts;
 }
 
-const struct glibc_mp_offsets *glibc_mp_offsets(unsigned word_bytes, enum glibc_mp_form form)
+const struct glibc_mp_offsets *glibc_mp_offsets(uint64_t word_bytes, enum glibc_mp_form form)
 {
     return &mp_offsets[word_bytes == 8][form];
 }
@@ -72,7 +72,7 @@ const struct glibc_tcache_layout *glibc_tcache_layout(enum glibc_tcache_form for
     return &tcache_layouts[form];
 }
 
-uint64_t glibc_tcache_bytes(unsigned word_bytes, enum glibc_tcache_form form)
+uint64_t glibc_tcache_bytes(uint64_t word_bytes, enum glibc_tcache_form form)
 {
     const struct glibc_tcache_layout *layout = &tcache_layouts[form];
     return (uint64_t)layout->bin_count * (layout->count_bytes + word_bytes);
@@ -104,7 +104,7 @@ bool glibc_narrow(glibc_candidates *candidates, glibc_candidates matching)
         rows;                                             \
     })
 
-glibc_candidates glibc_with_word_bytes(unsigned word_bytes)
+glibc_candidates glibc_with_word_bytes(uint64_t word_bytes)
 {
     return ROWS_WHERE(row->word_bytes == word_bytes);
 }

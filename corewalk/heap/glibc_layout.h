@@ -94,11 +94,11 @@ enum { GLIBC_LAYOUT_LIMIT = 32 };
 /* All rows, both word sizes; fewer than GLIBC_LAYOUT_LIMIT. */
 const struct glibc_layout *glibc_layouts(size_t *ret_count);
 
-const struct glibc_mp_offsets *glibc_mp_offsets(unsigned word_bytes, enum glibc_mp_form form);
+const struct glibc_mp_offsets *glibc_mp_offsets(uint64_t word_bytes, enum glibc_mp_form form);
 const struct glibc_tcache_layout *glibc_tcache_layout(enum glibc_tcache_form form);
 
 /* Bytes of the struct, without the chunk header around it. */
-uint64_t glibc_tcache_bytes(unsigned word_bytes, enum glibc_tcache_form form);
+uint64_t glibc_tcache_bytes(uint64_t word_bytes, enum glibc_tcache_form form);
 
 /* sizeof(struct malloc_state). */
 uint64_t glibc_arena_bytes(const struct glibc_layout *layout);
@@ -110,7 +110,7 @@ uint64_t glibc_arena_bytes(const struct glibc_layout *layout);
 typedef uint32_t glibc_candidates;
 
 bool glibc_narrow(glibc_candidates *candidates, glibc_candidates matching);
-glibc_candidates glibc_with_word_bytes(unsigned word_bytes);
+glibc_candidates glibc_with_word_bytes(uint64_t word_bytes);
 glibc_candidates glibc_with_bins_off(uint64_t bins_off);
 glibc_candidates glibc_with_attached_threads(bool has_attached_threads);
 glibc_candidates glibc_with_heap_info_bytes(uint64_t heap_info_bytes);

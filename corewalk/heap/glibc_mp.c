@@ -35,7 +35,7 @@ static bool int_at(struct probe *probe, uint64_t off, uint64_t *ret_value)
 /* The words that all forms begin with; 0 where they cannot be. */
 static unsigned score_head(struct probe *probe)
 {
-    unsigned word = probe->glibc->word_bytes;
+    uint64_t word = probe->glibc->word_bytes;
     uint64_t trim;
     uint64_t top_pad;
     uint64_t mmap_threshold;
@@ -108,7 +108,7 @@ static unsigned score_tcache(struct probe *probe,
                              const struct glibc_mp_offsets *offsets,
                              struct glibc_mp *mp)
 {
-    unsigned word = probe->glibc->word_bytes;
+    uint64_t word = probe->glibc->word_bytes;
     uint64_t bins;
     uint64_t most_bytes;
     if (offsets->tcache_bins == 0) {
@@ -126,7 +126,8 @@ static unsigned score_tcache(struct probe *probe,
 
 static unsigned score_form(struct probe *probe, enum glibc_mp_form form, struct glibc_mp *mp)
 {
-    const struct glibc_mp_offsets *offsets = glibc_mp_offsets(probe->glibc->word_bytes, form);
+    const struct glibc_mp_offsets *offsets =
+        glibc_mp_offsets(probe->glibc->space->word_bytes, form);
     *mp = (struct glibc_mp){.address = probe->address, .form = form};
     unsigned counters = score_counters(probe, offsets, mp);
     unsigned base = counters == 0 ? 0 : score_base(probe, offsets, mp);
@@ -170,7 +171,7 @@ void glibc_find_mp(struct glibc *glibc)
     cw_addr start = arena->address - cw_min(arena->address, SEARCHED_BYTES);
     start = cw_align_down(start, glibc->word_bytes);
     unsigned best_score = 0;
-    for (uint64_t off = 0; off < 2 * SEARCHED_BYTES; off += glibc->word_bytes) {
+    for (uint64_t off = 0; off < (uint64_t)2 * SEARCHED_BYTES; off += glibc->word_bytes) {
         probe.address = start + off;
         if (!cw_range_has(probe.window.start, probe.window.size_bytes, probe.address) &&
             !glibc_window_move(&probe.window, probe.address, glibc->word_bytes)) {

@@ -40,7 +40,8 @@ static bool leads_on(const struct glibc *glibc,
 static void narrow(struct glibc *glibc, uint64_t first_bytes)
 {
     for (unsigned form = GLIBC_TCACHE_CHAR; form < GLIBC_TCACHE_FORM_COUNT; form++) {
-        uint64_t request = glibc_tcache_bytes(glibc->word_bytes, (enum glibc_tcache_form)form);
+        uint64_t request =
+            glibc_tcache_bytes(glibc->space->word_bytes, (enum glibc_tcache_form)form);
         uint64_t bytes = request + glibc->word_bytes + glibc->alignment - 1;
         if (first_bytes == cw_align_down(bytes, glibc->alignment)) {
             glibc_narrow(&glibc->candidates, glibc_with_tcache_form((enum glibc_tcache_form)form));

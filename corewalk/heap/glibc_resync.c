@@ -44,7 +44,7 @@ static bool is_free_chunk(struct gather *gather, cw_addr chunk, uint64_t *ret_by
 
 static void gather_bin(struct gather *gather, cw_addr bin)
 {
-    unsigned word = gather->glibc->word_bytes;
+    uint64_t word = gather->glibc->word_bytes;
     uint64_t chunk;
     uint64_t bytes;
     uint64_t back;

@@ -145,7 +145,7 @@ static bool add_heap(struct finder *finder, cw_addr heap, bool is_newest, cw_add
 {
     struct glibc *glibc = finder->glibc;
     const struct glibc_arena *arena = finder->arena;
-    unsigned word = glibc->word_bytes;
+    uint64_t word = glibc->word_bytes;
     uint64_t previous;
     uint64_t size;
     uint64_t reserved;

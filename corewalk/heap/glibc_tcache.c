@@ -72,7 +72,7 @@ static bool read_cache(struct caches *caches,
                        struct tcache_view *view)
 {
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
-    unsigned word = caches->glibc->word_bytes;
+    uint64_t word = caches->glibc->word_bytes;
     *view = (struct tcache_view){0};
     cw_addr entries = address + (uint64_t)layout->bin_count * layout->count_bytes;
     for (unsigned i = 0; i < layout->bin_count; i++) {
@@ -113,7 +113,7 @@ static bool is_cache(struct caches *caches,
 {
     const struct glibc *glibc = caches->glibc;
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
-    uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->word_bytes, form));
+    uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
     /* A remainder too small to be a chunk stays with it. */
     if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
@@ -185,7 +185,7 @@ static bool find_first_cache(struct caches *caches)
 static bool find_cache(struct caches *caches, const struct cw_thread *thread)
 {
     struct glibc *glibc = caches->glibc;
-    unsigned word = glibc->word_bytes;
+    uint64_t word = glibc->word_bytes;
     bool above = glibc->space->target->arch == CW_ARCH_AARCH64;
     cw_addr tp = cw_align_down(thread->tp, word);
     for (uint64_t off = word; off <= TLS_BYTES && (above || off <= tp); off += word) {

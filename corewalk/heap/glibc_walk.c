@@ -25,14 +25,14 @@ enum {
 struct walk {
     struct glibc *glibc;
     struct cw_vector pieces; /* struct glibc_piece, in address order */
+    size_t next_piece;       /* the first that is not stitched yet */
 };
 
 struct stitch {
     struct glibc *glibc;
     const struct glibc_span *span;
     uint32_t span_index;
-    struct cw_vector *pieces;
-    size_t *next_piece;
+    struct walk *walk;
     struct glibc_window window;
     uint32_t run_index;
     cw_addr run_start;
@@ -219,10 +219,10 @@ static void close_extent(struct stitch *stitch, cw_addr end, cw_addr next)
 
 static struct glibc_piece *next_piece(const struct stitch *stitch)
 {
-    if (*stitch->next_piece >= stitch->pieces->count) {
+    if (stitch->walk->next_piece >= stitch->walk->pieces.count) {
         return NULL;
     }
-    struct glibc_piece *piece = cw_vector_at(stitch->pieces, *stitch->next_piece);
+    struct glibc_piece *piece = cw_vector_at(&stitch->walk->pieces, stitch->walk->next_piece);
     return piece->span_index == stitch->span_index ? piece : NULL;
 }
 
@@ -232,7 +232,7 @@ static void drop_passed_pieces(struct stitch *stitch)
     struct glibc_piece *piece;
     while ((piece = next_piece(stitch)) != NULL && piece->start < stitch->position) {
         glibc_clear(stitch->glibc, piece->run_index, piece->start, piece->limit);
-        (*stitch->next_piece)++;
+        stitch->walk->next_piece++;
     }
 }
 
@@ -249,7 +249,7 @@ static struct glibc_piece advance(struct stitch *stitch)
     drop_passed_pieces(stitch);
     struct glibc_piece *piece = next_piece(stitch);
     if (piece != NULL && piece->start == stitch->position) {
-        (*stitch->next_piece)++;
+        stitch->walk->next_piece++;
         return *piece;
     }
     struct glibc_piece own = {
@@ -566,15 +566,14 @@ static void take_step(struct stitch *stitch)
     }
 }
 
-static bool stitch_span(struct walk *walk, uint32_t span_index, size_t *next)
+static bool stitch_span(struct walk *walk, uint32_t span_index)
 {
     const struct glibc_span *span = glibc_span_at(walk->glibc, span_index);
     struct stitch stitch = {
         .glibc = walk->glibc,
         .span = span,
         .span_index = span_index,
-        .pieces = &walk->pieces,
-        .next_piece = next,
+        .walk = walk,
         .window = {.space = walk->glibc->space},
         .run_index = CW_NONE,
         .extent_start = span->start,
@@ -616,9 +615,8 @@ enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
         limit_pieces(&walk);
         cw_pool_run(pool, hop_piece, &walk, walk.pieces.count);
     }
-    size_t next = 0;
     for (uint32_t i = 0; i < glibc->spans.count && done; i++) {
-        done = stitch_span(&walk, i, &next);
+        done = stitch_span(&walk, i);
     }
     cw_vector_deinit(&walk.pieces);
     return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap");

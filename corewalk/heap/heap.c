@@ -73,6 +73,7 @@ static enum cw_status make_heap(struct cw_heap_builder *builder, struct cw_error
     return status;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): everything below this layer, by the contract. */
 enum cw_status cw_heap_create(struct cw_space *space,
                               const struct cw_image *image,
                               struct cw_pool *pool,

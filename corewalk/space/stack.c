@@ -29,9 +29,11 @@ static bool find_in_descriptor(const struct cw_space *space,
                                struct cw_stack *stack)
 {
     unsigned word = space->word_bytes;
-    const uint8_t *data = NULL;
-    uint64_t seen = thread->tp == 0 ? 0 : cw_space_run(space, thread->tp, &data);
-    seen = cw_min(seen, DESCRIPTOR_BYTES);
+    const uint8_t *data;
+    if (thread->tp == 0) {
+        return false;
+    }
+    uint64_t seen = cw_min(cw_space_run(space, thread->tp, &data), DESCRIPTOR_BYTES);
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
         uint64_t words[3];
         for (unsigned i = 0; i < 3; i++) {

@@ -27,7 +27,7 @@ struct arena {
 struct glibc_builder {
     struct core_builder *core;
     const struct glibc_layout *layout;
-    unsigned word;
+    uint64_t word;
     struct arena arenas[GLIBC_BUILDER_ARENA_LIMIT];
     unsigned arena_count;
     unsigned heap_count;
@@ -111,8 +111,9 @@ static void init_arena(struct glibc_builder *builder, unsigned arena)
 
 static void write_mp(struct glibc_builder *builder)
 {
-    unsigned word = builder->word;
-    const struct glibc_mp_offsets *offsets = glibc_mp_offsets(word, builder->layout->mp_form);
+    uint64_t word = builder->word;
+    const struct glibc_mp_offsets *offsets =
+        glibc_mp_offsets(builder->layout->word_bytes, builder->layout->mp_form);
     cw_addr mp = glibc_builder_mp_address(builder);
     const uint64_t head[] = {0x20000, 0x20000, 0x20000, word == 8 ? 8 : 2, 0};
     for (unsigned i = 0; i < 5; i++) {
@@ -208,7 +209,7 @@ unsigned glibc_builder_arena(struct glibc_builder *builder)
 void glibc_builder_heap(struct glibc_builder *builder, unsigned arena)
 {
     struct arena *of = &builder->arenas[arena];
-    unsigned word = builder->word;
+    uint64_t word = builder->word;
     uint64_t header = (uint64_t)2 * word;
     uint64_t old = of->end - of->top;
     /* sysmalloc: a chunk of what is left, then fenceposts of 2W and 0. */
@@ -233,6 +234,14 @@ void glibc_builder_foreign(struct glibc_builder *builder, uint64_t bytes)
 
 /* ---- chunks -------------------------------------------------------------------------------- */
 
+uint64_t glibc_builder_room(const struct glibc_builder *builder, unsigned arena)
+{
+    const struct arena *of = &builder->arenas[arena];
+    uint64_t least = (uint64_t)8 * builder->word;
+    uint64_t left = of->end > of->top ? of->end - of->top : 0;
+    return left > least ? left - least : 0;
+}
+
 cw_addr glibc_builder_chunk(struct glibc_builder *builder, unsigned arena, uint64_t bytes)
 {
     struct arena *of = &builder->arenas[arena];
@@ -253,7 +262,7 @@ static uint64_t chunk_bytes(const struct glibc_builder *builder, cw_addr chunk)
 
 void glibc_builder_bin(struct glibc_builder *builder, unsigned arena, cw_addr chunk, unsigned bin)
 {
-    unsigned word = builder->word;
+    uint64_t word = builder->word;
     uint64_t bytes = chunk_bytes(builder, chunk);
     cw_addr next = chunk + bytes;
     put(builder, chunk + word, get(builder, chunk + word) & ~UINT64_C(4));
@@ -274,7 +283,7 @@ static uint64_t protect(const struct glibc_builder *builder, cw_addr field, uint
 
 void glibc_builder_fast(struct glibc_builder *builder, unsigned arena, cw_addr chunk)
 {
-    unsigned word = builder->word;
+    uint64_t word = builder->word;
     unsigned index = (unsigned)(chunk_bytes(builder, chunk) >> (word == 8 ? 4 : 3)) - 2;
     if (index >= builder->layout->fastbin_count) {
         misuse("no such fastbin");
@@ -302,13 +311,14 @@ unsigned glibc_builder_thread(struct glibc_builder *builder, unsigned arena)
     if (form == GLIBC_TCACHE_NONE) {
         return thread;
     }
-    uint64_t bytes = glibc_tcache_bytes(builder->word, form) + builder->word;
+    uint64_t bytes = glibc_tcache_bytes(builder->layout->word_bytes, form) + builder->word;
     cw_addr chunk = glibc_builder_chunk(builder, arena, (bytes + 15) & ~UINT64_C(15));
     builder->caches[thread] = chunk + 2 * builder->word;
     put(builder, tls + TP_OFF - CACHE_OFF, builder->caches[thread]);
     uint16_t slots = GLIBC_BUILDER_TCACHE_COUNT;
     for (unsigned bin = 0; bin < tcache->bin_count && form == GLIBC_TCACHE_SLOTS; bin++) {
-        core_builder_bytes(builder->core, builder->caches[thread] + 2 * bin, &slots, sizeof slots);
+        core_builder_bytes(
+            builder->core, builder->caches[thread] + (uint64_t)2 * bin, &slots, sizeof slots);
     }
     return thread;
 }
@@ -320,7 +330,7 @@ cw_addr glibc_builder_cache_address(const struct glibc_builder *builder, unsigne
 
 void glibc_builder_cache(struct glibc_builder *builder, unsigned thread, cw_addr chunk)
 {
-    unsigned word = builder->word;
+    uint64_t word = builder->word;
     enum glibc_tcache_form form = builder->layout->tcache_form;
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     cw_addr cache = builder->caches[thread];

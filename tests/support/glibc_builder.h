@@ -65,6 +65,9 @@ void glibc_builder_mmapped(struct glibc_builder *builder,
                            uint64_t total,
                            uint64_t offset);
 
+/* Bytes that chunks of the arena may still take, in its newest heap. */
+uint64_t glibc_builder_room(const struct glibc_builder *builder, unsigned arena);
+
 /* Where the structs lie. */
 cw_addr glibc_builder_arena_address(const struct glibc_builder *builder, unsigned arena);
 cw_addr glibc_builder_bin_address(const struct glibc_builder *builder,

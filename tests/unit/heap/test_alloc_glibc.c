@@ -1,5 +1,4 @@
 /* heap/alloc_glibc: a sound heap of every layout is read exactly, and without a finding. */
-#include <stdio.h>
 #include <string.h>
 
 #include "heap/allocator.h"
@@ -82,10 +81,6 @@ static void check_row(const struct glibc_layout *layout)
     CU_ASSERT_EQUAL(c.findings.items.count, 0);
     CU_ASSERT_EQUAL(c.heap.arena_count, 2);
     check_mixed(&c, layout, &mixed);
-    unsigned first = 0;
-    unsigned last = 0;
-    CU_ASSERT(sscanf(c.heap.layout.name, "2.%u-2.%u", &first, &last) >= 1);
-    CU_ASSERT(first <= layout->last_minor);
     CU_ASSERT_PTR_NOT_NULL(strstr(c.heap.layout.evidence, "in 2 arenas"));
     CU_ASSERT(heap_case_close(&c));
     glibc_builder_destroy(builder);

@@ -91,8 +91,7 @@ static void a_link_to_a_free_chunk_is_found(void)
     glibc_builder_chunk(cached.builder, 0, 0x20);
     glibc_builder_bin(cached.builder, 0, freed, 33);
     cw_addr cache = glibc_builder_cache_address(cached.builder, 0);
-    core_builder_word(
-        glibc_builder_core(cached.builder), cache + 128 + 8 * 2, cached.chunks[3] + 24);
+    core_builder_word(glibc_builder_core(cached.builder), cache + 128 + 16, cached.chunks[3] + 24);
     struct heap_case c;
     open(&c, &cached);
     CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);

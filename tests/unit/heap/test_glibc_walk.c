@@ -119,7 +119,7 @@ static void follows_chains_of_heaps(void)
     for (uint32_t i = 0; i < c.heap.range_count; i++) {
         reserve += c.heap.ranges[i].kind == CW_RANGE_RESERVE ? c.heap.ranges[i].size_bytes : 0;
     }
-    CU_ASSERT_EQUAL(reserve, 3 * GLIBC_BUILDER_RESERVE_BYTES);
+    CU_ASSERT_EQUAL(reserve, UINT64_C(3) * GLIBC_BUILDER_RESERVE_BYTES);
     done(&c, builder);
 }
 
