@@ -99,11 +99,10 @@ static bool starts_with(const struct text *text, const char *head)
     return text->length >= length && memcmp(text->bytes, head, length) == 0;
 }
 
-/* `head` is two capitals or more. */
+/* `head` is in capitals. */
 static bool starts_with_any_case(const struct text *text, const char *head)
 {
-    if ((text->bytes[0] & ~0x20) != head[0] || text->length < 2 ||
-        (text->bytes[1] & ~0x20) != head[1]) {
+    if ((text->bytes[0] & ~0x20) != head[0]) {
         return false;
     }
     size_t length = strlen(head);
@@ -213,19 +212,21 @@ static bool is_xml(const struct text *text)
            contains(text, ">");
 }
 
-/* Is it the first letter of a statement? */
-static bool starts_statement(char c)
+#define LETTER_BIT(letter) (1U << ((letter)&31))
+
+/* May the two letters start a statement? Of either case. */
+static bool starts_statement(char first, char second)
 {
-    static const char letters[32] = {
-        ['S' & 31] = 1,
-        ['I' & 31] = 1,
-        ['R' & 31] = 1,
-        ['U' & 31] = 1,
-        ['D' & 31] = 1,
-        ['C' & 31] = 1,
-        ['A' & 31] = 1,
+    static const uint32_t seconds[32] = {
+        ['A' & 31] = LETTER_BIT('L'),
+        ['C' & 31] = LETTER_BIT('R'),
+        ['D' & 31] = LETTER_BIT('E') | LETTER_BIT('R'),
+        ['I' & 31] = LETTER_BIT('N'),
+        ['R' & 31] = LETTER_BIT('E'),
+        ['S' & 31] = LETTER_BIT('E'),
+        ['U' & 31] = LETTER_BIT('P'),
     };
-    return is_letter(c) && letters[c & 31];
+    return (seconds[first & 31] & LETTER_BIT(second)) != 0 && is_letter(first) && is_letter(second);
 }
 
 static bool is_sql(const struct text *text)
@@ -250,7 +251,7 @@ static bool is_sql(const struct text *text)
         {"DROP TABLE ", ""},
         {"ALTER TABLE ", ""},
     };
-    if (!starts_statement(text->bytes[0])) {
+    if (text->length < 2 || !starts_statement(text->bytes[0], text->bytes[1])) {
         return false;
     }
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
