@@ -313,24 +313,46 @@ static bool is_base64(const struct text *text)
 /* Kinds that are known by how they start; CW_TEXT_PLAIN: none of them. */
 static enum cw_text_kind kind_by_start(const struct text *text)
 {
-    return is_http(text)       ? CW_TEXT_HTTP
-           : is_url(text)      ? CW_TEXT_URL
-           : is_json(text)     ? CW_TEXT_JSON
-           : is_xml(text)      ? CW_TEXT_XML
-           : is_sql(text)      ? CW_TEXT_SQL
-           : is_pem(text)      ? CW_TEXT_PEM
-           : is_variable(text) ? CW_TEXT_VARIABLE
-                               : CW_TEXT_PLAIN;
+    if (is_http(text)) {
+        return CW_TEXT_HTTP;
+    }
+    if (is_url(text)) {
+        return CW_TEXT_URL;
+    }
+    if (is_json(text)) {
+        return CW_TEXT_JSON;
+    }
+    if (is_xml(text)) {
+        return CW_TEXT_XML;
+    }
+    if (is_sql(text)) {
+        return CW_TEXT_SQL;
+    }
+    if (is_pem(text)) {
+        return CW_TEXT_PEM;
+    }
+    if (is_variable(text)) {
+        return CW_TEXT_VARIABLE;
+    }
+    return CW_TEXT_PLAIN;
 }
 
 /* Those that are known by the characters they are made of. */
 static enum cw_text_kind kind_by_characters(const struct text *text)
 {
-    return is_number(text)        ? CW_TEXT_NUMBER
-           : is_hexadecimal(text) ? CW_TEXT_HEX
-           : is_base64(text)      ? CW_TEXT_BASE64
-           : is_path(text)        ? CW_TEXT_PATH
-                                  : CW_TEXT_PLAIN;
+    if (is_number(text)) {
+        return CW_TEXT_NUMBER;
+    }
+    if (is_hexadecimal(text)) {
+        return CW_TEXT_HEX;
+    }
+    if (is_base64(text)) {
+        return CW_TEXT_BASE64;
+    }
+    if (is_path(text)) {
+        return CW_TEXT_PATH;
+    }
+    return CW_TEXT_PLAIN;
 }
 
 enum cw_text_kind cw_text_kind_of(const char *bytes, size_t length, bool is_whole)
