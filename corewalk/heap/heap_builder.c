@@ -301,27 +301,40 @@ static uint32_t extent_index_at(const struct cw_chunk_table *table, cw_addr addr
 struct fill {
     const struct cw_chunk_table *table;
     uint32_t extent_index;
+    cw_addr extent_start;
+    cw_addr next_start; /* of the extent behind it */
     uint32_t *starts;
     uint8_t *states;
 };
+
+/* Moves on to the extent that holds the address. */
+static void enter_extent(struct fill *fill, cw_addr address)
+{
+    const struct cw_chunk_table *table = fill->table;
+    fill->extent_index = extent_index_at(table, address);
+    fill->extent_start = table->extents[fill->extent_index].start;
+    fill->next_start = fill->extent_index + 1 < table->extent_count
+                           ? table->extents[fill->extent_index + 1].start
+                           : UINT64_MAX;
+}
 
 static uint32_t fill_cell(struct fill *fill,
                           const struct cw_chunk_cell *cell,
                           cw_addr address,
                           uint32_t index)
 {
-    const struct cw_chunk_table *table = fill->table;
-    unsigned shift = table->granule_shift;
+    unsigned shift = fill->table->granule_shift;
+    uint32_t *starts = fill->starts;
+    uint8_t *states = fill->states;
+    uint64_t live = cell->live;
     for (uint64_t bits = cell->starts; bits != 0; bits &= bits - 1) {
         unsigned granule = (unsigned)__builtin_ctzll(bits);
         cw_addr start = address + ((uint64_t)granule << shift);
-        while (fill->extent_index + 1 < table->extent_count &&
-               table->extents[fill->extent_index + 1].start <= start) {
-            fill->extent_index++;
+        if (start >= fill->next_start) {
+            enter_extent(fill, start);
         }
-        fill->starts[index] =
-            (uint32_t)((start - table->extents[fill->extent_index].start) >> shift);
-        fill->states[index] = cell->live >> granule & 1 ? CW_CHUNK_USED : CW_CHUNK_UNKNOWN;
+        starts[index] = (uint32_t)((start - fill->extent_start) >> shift);
+        states[index] = live >> granule & 1 ? CW_CHUNK_USED : CW_CHUNK_UNKNOWN;
         index++;
     }
     return index;
@@ -345,7 +358,7 @@ static void fill_block(void *context, unsigned worker, size_t task)
     }
     struct cw_chunk_cell *cells = table->cell_column.data;
     cw_addr address = block->cell_address;
-    fill.extent_index = extent_index_at(table, block->start);
+    enter_extent(&fill, block->start);
     for (uint64_t i = 0; i < block->cell_count; i++) {
         struct cw_chunk_cell *cell = &cells[block->first_cell + i];
         cell->rank = index;
