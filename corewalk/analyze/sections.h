@@ -53,5 +53,8 @@ const char *cw_section_command(const struct cw_analysis_input *input,
                                const char *verb_and_options,
                                const char *argument);
 
+/* "timing": seconds of each phase, and the most memory that was held beside the core. */
+void cw_section_timing(const struct cw_analysis_input *input, struct cw_report *report);
+
 /* Bytes that the program holds: used and mmapped. */
 struct cw_tally cw_heap_held(const struct cw_heap *heap);
