@@ -32,8 +32,8 @@ static const struct {
     const char *label;
 } owners[OWNER_COUNT] = {
     [OWNER_USED] = {"heap-used", "heap: used"},
-    [OWNER_MMAPPED] = {"mmapped", "heap: used, mmapped chunks"},
-    [OWNER_TCACHE] = {"heap-tcache", "heap: free, in thread caches"},
+    [OWNER_MMAPPED] = {"mmapped", "heap: used, mmapped"},
+    [OWNER_TCACHE] = {"heap-tcache", "heap: free, in tcache"},
     [OWNER_FASTBIN] = {"heap-fastbin", "heap: free, in fastbins"},
     [OWNER_BINNED] = {"heap-binned", "heap: free, in bins"},
     [OWNER_TOP] = {"heap-top", "heap: free, at the top"},
@@ -42,7 +42,7 @@ static const struct {
     [OWNER_RESERVE] = {"heap-reserve", "heap: reserved by arenas"},
     [OWNER_STACK] = {"stack", "thread stacks"},
     [OWNER_SHARED] = {"shared", "shared memory"},
-    [OWNER_ANONYMOUS] = {"anonymous", "other anonymous mappings"},
+    [OWNER_ANONYMOUS] = {"anonymous", "other anonymous memory"},
 };
 
 /*

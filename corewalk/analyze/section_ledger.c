@@ -66,7 +66,7 @@ void cw_section_mappings(const struct cw_ledger *ledger, struct cw_report *repor
     struct cw_report_section *section = cw_report_add(report,
                                                       CW_SECTION_TABLE,
                                                       "mappings",
-                                                      "Largest of the other anonymous mappings",
+                                                      "Largest of the other anonymous memory",
                                                       COLUMNS(columns));
     section->note = "Not glibc's heap: mapped by the program, or by an allocator of its own (PHP, "
                     "Python, Java and many compilers have one). They are not looked into.";
