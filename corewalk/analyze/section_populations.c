@@ -15,8 +15,12 @@ static void add_population(struct cw_report *report,
                            uint64_t held_bytes,
                            size_t id)
 {
-    const char *how = cw_report_printf(
-        report, "%s (%s)", population->evidence, cw_confidence_name(population->confidence));
+    /* A size has no other evidence than itself. */
+    struct cw_cell how = cw_cell_absent();
+    if (population->kind != CW_POPULATION_SIZE) {
+        how = cw_cell_text(cw_report_printf(
+            report, "%s (%s)", population->evidence, cw_confidence_name(population->confidence)));
+    }
     cw_report_add_row(report,
                       section,
                       (struct cw_cell[]){
@@ -25,7 +29,7 @@ static void add_population(struct cw_report *report,
                           cw_cell_count(population->total.count),
                           cw_cell_bytes(population->total.bytes / population->total.count),
                           cw_cell_text(population->name),
-                          cw_cell_text(how),
+                          how,
                           cw_cell_count(id),
                           cw_cell_text(cw_population_kind_name(population->kind)),
                           cw_cell_text(cw_confidence_name(population->confidence)),

@@ -21,6 +21,9 @@ void cw_section_verdict(const struct cw_analysis_input *input,
 /* "ledger": where the memory is. */
 void cw_section_ledger(const struct cw_ledger *ledger, struct cw_report *report);
 
+/* "mappings": the largest anonymous ones, where they matter. */
+void cw_section_mappings(const struct cw_ledger *ledger, struct cw_report *report);
+
 /* "heap": the allocator's sums, and its arenas. */
 void cw_section_heap(const struct cw_analysis_input *input, struct cw_report *report);
 

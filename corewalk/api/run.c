@@ -34,6 +34,7 @@ static struct cw_analysis_input make_input(const struct corewalk_session *sessio
         .findings = &session->findings,
         .phase_seconds = session->phase_seconds,
         .request = request,
+        .pool = session->pool,
         .memory = memory,
     };
 }
@@ -72,9 +73,6 @@ static enum cw_status run_report(struct corewalk_session *session,
 /* Something was missing that the analysis would have looked at. */
 static bool is_incomplete(const struct corewalk_session *session)
 {
-    if (session->target.missing_bytes > 0) {
-        return true;
-    }
     for (size_t i = 0; i < session->coverage.items.count; i++) {
         if (cw_note_at(&session->coverage, i)->severity >= CW_WARNING) {
             return true;
