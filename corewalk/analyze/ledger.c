@@ -243,9 +243,6 @@ static void charge_owner(struct sweep *sweep,
                          enum owner owner,
                          const struct cw_ledger_mapping *stretch)
 {
-    if (owner == OWNER_ANONYMOUS) {
-        keep_mapping(sweep->ledger, stretch);
-    }
     cw_tally_add(&sweep->totals[owner], stretch->size_bytes);
     sweep->zero_bytes[owner] += stretch->zero_bytes;
 }
@@ -285,6 +282,9 @@ static bool charge_region(struct sweep *sweep,
         return charge_named(sweep, "module", module->name, stretch);
     }
     const char *path = cw_region_path(sweep->input->space, region);
+    if (path == NULL && region->provenance == CW_HELD) {
+        keep_mapping(sweep->ledger, stretch);
+    }
     if (path == NULL || is_shared_path(path)) {
         charge_owner(sweep, path == NULL ? OWNER_ANONYMOUS : OWNER_SHARED, stretch);
         return true;

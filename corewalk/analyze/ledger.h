@@ -14,7 +14,7 @@ struct cw_ledger_row {
     uint64_t zero_bytes;   /* of all-zero pages; not counted in the heap */
 };
 
-/* Anonymous memory of unknown purpose. */
+/* Anonymous memory of unknown purpose, none of it missing. */
 struct cw_ledger_mapping {
     cw_addr start;
     uint64_t size_bytes;

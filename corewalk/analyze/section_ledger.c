@@ -68,8 +68,11 @@ void cw_section_mappings(const struct cw_ledger *ledger, struct cw_report *repor
                                                       "mappings",
                                                       "Largest of the other anonymous memory",
                                                       COLUMNS(columns));
-    section->note = "Not glibc's heap: mapped by the program, or by an allocator of its own (PHP, "
-                    "Python, Java and many compilers have one). They are not looked into.";
+    section->note =
+        ledger->missing_bytes == 0
+            ? "Not glibc's heap: mapped by the program, or by an allocator of its own (PHP, "
+              "Python, Java and many compilers have one). They are not looked into."
+            : "What they are cannot be told: the core is incomplete.";
     for (size_t i = 0; i < ledger->mapping_count; i++) {
         const struct cw_ledger_mapping *mapping = &ledger->mappings[i];
         cw_report_add_row(report,
