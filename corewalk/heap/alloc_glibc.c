@@ -2,6 +2,8 @@
 #include "heap/allocator.h"
 #include "heap/glibc.h"
 
+#define DETACHED_HOPS (UINT64_C(1) << 26)
+
 static void init(struct glibc *glibc, struct cw_heap_builder *builder)
 {
     struct cw_budget *budget = builder->runs.budget;
@@ -9,6 +11,7 @@ static void init(struct glibc *glibc, struct cw_heap_builder *builder)
     glibc->word_bytes = builder->space->word_bytes;
     glibc->header_bytes = 2 * glibc->word_bytes;
     glibc->min_chunk_bytes = 4 * glibc->word_bytes;
+    glibc->detached_hops_left = DETACHED_HOPS;
     glibc->candidates = glibc_with_word_bytes(builder->space->word_bytes);
     cw_vector_init(&glibc->arenas, budget, sizeof(struct glibc_arena));
     cw_vector_init(&glibc->spans, budget, sizeof(struct glibc_span));

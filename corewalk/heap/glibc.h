@@ -109,6 +109,7 @@ struct glibc {
     struct cw_vector anchors; /* cw_addr: chunk starts known from free lists; see resync */
     bool has_anchors;
     uint64_t resync_hops_left;
+    uint64_t detached_hops_left; /* that may be spent on what turns out to be no piece */
     uint32_t break_count; /* times that a walk had to be resumed */
 };
 
