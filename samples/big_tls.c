@@ -44,9 +44,10 @@ static void *work(void *context)
     oracle_enter_thread();
     fill(context);
     pthread_barrier_wait(&g_filled);
-    for (;;) {
+    while (context) {
         pause();
     }
+    return NULL;
 }
 
 int main(int argc, char **argv)

@@ -110,6 +110,7 @@ struct glibc {
     bool has_anchors;
     uint64_t resync_hops_left;
     uint64_t detached_hops_left; /* that may be spent on what turns out to be no piece */
+    bool was_cancelled;
     uint32_t break_count; /* times that a walk had to be resumed */
 };
 
@@ -157,7 +158,10 @@ static inline bool glibc_is_chunk_aligned(const struct glibc *glibc, cw_addr add
 
 /* ---- the parts, in the order in which they run --------------------------------------------- */
 
-/* Finds the arenas and narrows the candidates. False: out of memory. None: arenas stays empty. */
+/*
+ * Finds the arenas and narrows the candidates. False: out of memory, or cancelled (was_cancelled).
+ * None: arenas stays empty.
+ */
 bool glibc_find_arenas(struct glibc *glibc);
 
 /*
@@ -187,7 +191,7 @@ bool glibc_add_runs(struct glibc *glibc);
 /* Tiles the spans. */
 enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err);
 
-/* Adds the mmapped chunks. False: out of memory. */
+/* Adds the mmapped chunks. False: out of memory, or cancelled (was_cancelled). */
 bool glibc_find_mmapped(struct glibc *glibc);
 
 /* ---- states, once the table stands --------------------------------------------------------- */

@@ -25,7 +25,7 @@ struct search {
     struct cw_vector best;
     uint64_t best_bins_off;
     uint64_t best_weight;
-    bool failed; /* out of memory */
+    bool failed; /* out of memory, or cancelled */
 };
 
 struct bins_check {
@@ -356,12 +356,13 @@ static void search_everywhere(struct search *search)
 {
     const struct cw_space *space = search->glibc->space;
     const struct cw_progress *progress = search->glibc->builder->progress;
-    for (size_t i = 0; i < space->region_count; i++) {
+    for (size_t i = 0; i < space->region_count && !search->failed; i++) {
         if (cw_region_is_writable(&space->regions[i])) {
             search_region(search, &space->regions[i], UINT64_MAX);
         }
         if (!cw_progress_report(progress, "arenas", i, space->region_count)) {
-            return;
+            search->glibc->was_cancelled = true;
+            search->failed = true;
         }
     }
 }
