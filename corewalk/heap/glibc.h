@@ -34,7 +34,7 @@ struct glibc_arena {
     uint64_t system_bytes;
     cw_addr top;
     uint64_t top_bytes;  /* 0: its header cannot be read */
-    cw_addr first_heap;  /* of thread arenas: the heap_info in front of it */
+    cw_addr first_heap;  /* of thread arenas: the heap_info in front of it; 0: it is damaged */
     cw_addr orphan_base; /* of a main arena whose struct is missing: its memory; else 0 */
 };
 

@@ -104,7 +104,6 @@ static bool read_arena(struct search *search,
         return false;
     }
     arena->was_busy = mutex != 0;
-    arena->is_main = true;
     static const unsigned heap_info_words[] = {4, 6};
     for (unsigned i = 0; i < 2; i++) {
         cw_addr heap = arena->address - (uint64_t)heap_info_words[i] * word;
@@ -112,7 +111,6 @@ static bool read_arena(struct search *search,
         if ((heap & 0xfff) == 0 && glibc_peek(&search->window, heap, &owner) &&
             owner == arena->address) {
             arena->first_heap = heap;
-            arena->is_main = false;
         }
     }
     uint64_t top_size;
@@ -172,7 +170,7 @@ static unsigned follow_circle(struct search *search,
     }
     /* A thread arena alone is still vouched for by the heap that it lies in. */
     const struct glibc_arena *first = arenas->count > 0 ? cw_vector_at(arenas, 0) : NULL;
-    return first != NULL && (arenas->count > 1 || !first->is_main) ? 1 : 0;
+    return first != NULL && (arenas->count > 1 || first->first_heap != 0) ? 1 : 0;
 }
 
 /* ---- sums ---------------------------------------------------------------------------------- */
@@ -377,6 +375,51 @@ static int compare_arenas(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+/* Does it lie where the struct of a thread arena does, at the start of a heap? */
+static bool lies_in_heap(const struct glibc *glibc, cw_addr address)
+{
+    uint64_t into_heap = address % (UINT64_C(1) << 20);
+    return into_heap == 4 * glibc->word_bytes || into_heap == 6 * glibc->word_bytes;
+}
+
+/*
+ * The main arena is the one in module data. Where no mapping says what that is, it is the first
+ * that has no heap around it and does not lie like one that had.
+ */
+static void choose_main(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    struct glibc_arena *chosen = NULL;
+    bool is_in_module = false;
+    for (size_t i = 0; i < search->best.count && !is_in_module; i++) {
+        struct glibc_arena *arena = cw_vector_at(&search->best, i);
+        const struct cw_region *region = cw_space_find(space, arena->address);
+        if (arena->first_heap != 0 || region == NULL) {
+            continue;
+        }
+        is_in_module = !cw_region_is_anonymous(region);
+        if (is_in_module || (chosen == NULL && !lies_in_heap(search->glibc, arena->address))) {
+            chosen = arena;
+        }
+    }
+    if (chosen != NULL) {
+        chosen->is_main = true;
+    }
+    for (size_t i = 0; i < search->best.count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(&search->best, i);
+        if (!arena->is_main && arena->first_heap == 0) {
+            cw_note_add(search->glibc->builder->findings,
+                        CW_SEVERE,
+                        "heap-info",
+                        arena->address,
+                        "the arena at 0x%" PRIx64
+                        " is not the main one, but the heap_info in front "
+                        "of it is damaged: the heap that it lies in was left out",
+                        arena->address);
+        }
+    }
+}
+
 /* What the arenas that were found say about the layout. */
 static void narrow(struct search *search)
 {
@@ -386,7 +429,7 @@ static void narrow(struct search *search)
     glibc_narrow(&glibc->candidates, glibc_with_attached_threads(attached));
     for (size_t i = 0; i < search->best.count; i++) {
         const struct glibc_arena *arena = cw_vector_at(&search->best, i);
-        if (!arena->is_main) {
+        if (arena->first_heap != 0) {
             glibc_narrow(&glibc->candidates,
                          glibc_with_heap_info_bytes(arena->address - arena->first_heap));
         }
@@ -402,6 +445,7 @@ bool glibc_find_arenas(struct glibc *glibc)
     if (search.best.count == 0 && !search.failed) {
         search_everywhere(&search);
     }
+    choose_main(&search);
     cw_vector_sort(&search.best, compare_arenas);
     if (search.best.count > 0) {
         narrow(&search);

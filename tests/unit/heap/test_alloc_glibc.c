@@ -253,6 +253,8 @@ static void can_be_cancelled(void)
         struct mixed mixed;
         struct glibc_builder *builder = build_mixed(newest(), &mixed);
         struct core_builder *core = glibc_builder_core(builder);
+        core_builder_segment(core, 0x60000000, 0x2000, CW_PROT_READ | CW_PROT_WRITE);
+        glibc_builder_mmapped(builder, 0x60000000, 0x2000, 0);
         for (uint64_t off = 0; off < 0x3000 && strcmp(phases[i], "arenas") == 0; off += 8) {
             core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0); /* searched for everywhere */
         }

@@ -151,6 +151,31 @@ static void finds_memory_that_mmap_gave(void)
     done(&c, builder);
 }
 
+/* Without it a thread arena looks like a main one. */
+static void a_lost_heap_info_makes_no_main_arena(void)
+{
+    for (unsigned mapped = 0; mapped < 2; mapped++) {
+        struct glibc_builder *builder = make(3);
+        struct core_builder *core = glibc_builder_core(builder);
+        core_builder_word(core, glibc_builder_arena_address(builder, 1) - 48, 0x4141414141414141);
+        for (uint64_t off = 0; off < 0x3000 && mapped == 0; off += 8) {
+            core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0);
+        }
+        struct heap_case c;
+        open(&c, builder);
+        CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 3);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].kind, CW_ARENA_MAIN);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].address,
+                        mapped == 0 ? 0 : glibc_builder_arena_address(builder, 0));
+        CU_ASSERT_EQUAL(c.heap.arenas[1].kind, CW_ARENA_THREAD);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_USED].count, 100);
+        CU_ASSERT_EQUAL(c.heap.arenas[1].by_state[CW_CHUNK_USED].count, 0);
+        CU_ASSERT_EQUAL(c.heap.arenas[2].by_state[CW_CHUNK_USED].count, 1);
+        CU_ASSERT_EQUAL(heap_case_count(&c.findings, "heap-info"), 1);
+        done(&c, builder);
+    }
+}
+
 CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(lists_the_main_arena_first),
              CW_TEST(tolerates_two_damaged_bins),
@@ -158,4 +183,5 @@ CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),
              CW_TEST(walks_brk_memory_with_nothing_else),
-             CW_TEST(finds_memory_that_mmap_gave))
+             CW_TEST(finds_memory_that_mmap_gave),
+             CW_TEST(a_lost_heap_info_makes_no_main_arena))
