@@ -9,20 +9,26 @@
  * The main arena is data of libc, or of a static executable; so module data is searched first, and
  * all other writable memory only when nothing was found there.
  */
+#include "base/map.h"
 #include "heap/glibc.h"
 
 enum {
     SHORTEST_RUN = 4,   /* self-pointing bins in a row that make a candidate */
     WORST_BAD_BINS = 2, /* a core may be taken while bins are being relinked */
     LARGEST_ARENA_COUNT = 16384,
+    CIRCLE_STEPS = 8 * LARGEST_ARENA_COUNT, /* of all attempts together */
     LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
 };
 
 struct search {
     struct glibc *glibc;
     struct glibc_window window;
-    cw_addr tried_bins; /* the last candidate, so as not to try its other runs */
+    cw_addr tried_bins;    /* the last candidate, so as not to try its other runs */
+    struct cw_map visited; /* arenas, under each distance: number of the last circle with it */
+    uint64_t circle_count;
+    uint64_t steps_left;
     struct cw_vector best;
+    uint64_t best_circle;
     uint64_t best_bins_off;
     uint64_t best_weight;
     bool failed; /* out of memory, or cancelled */
@@ -125,15 +131,31 @@ static cw_addr next_field(const struct glibc *glibc, cw_addr bins)
     return bins + (uint64_t)GLIBC_BIN_WORDS * glibc->word_bytes + GLIBC_BINMAP_BYTES;
 }
 
-static bool is_known(const struct cw_vector *arenas, cw_addr address)
+static uint64_t visit_key(cw_addr bins, uint64_t bins_off)
 {
-    for (size_t i = 0; i < arenas->count; i++) {
-        const struct glibc_arena *arena = cw_vector_at(arenas, i);
-        if (arena->address == address) {
-            return true;
-        }
+    return bins ^ bins_off << 48; /* an address that this confuses cannot be one */
+}
+
+/* The last circle that led to the bins under that distance; 0: none has. */
+static uint64_t circle_of(const struct search *search, cw_addr bins, uint64_t bins_off)
+{
+    const uint64_t *circle = cw_map_find(&search->visited, visit_key(bins, bins_off));
+    return circle == NULL ? 0 : *circle;
+}
+
+static bool append_arena(struct search *search,
+                         struct cw_vector *arenas,
+                         const struct glibc_arena *arena,
+                         uint64_t bins_off)
+{
+    bool is_new;
+    uint64_t *circle = cw_map_insert(&search->visited, visit_key(arena->bins, bins_off), &is_new);
+    if (circle == NULL || !cw_vector_append(arenas, arena)) {
+        search->failed = true;
+        return false;
     }
-    return false;
+    *circle = search->circle_count;
+    return true;
 }
 
 /*
@@ -147,14 +169,15 @@ static unsigned follow_circle(struct search *search,
 {
     struct glibc *glibc = search->glibc;
     arenas->count = 0;
-    for (;;) {
+    search->circle_count++;
+    while (search->steps_left > 0) {
+        search->steps_left--;
         struct glibc_arena arena;
         struct bins_check check = check_bins(search, bins);
         if (check.bad_count > WORST_BAD_BINS || !read_arena(search, bins, bins_off, &arena)) {
             break;
         }
-        if (!cw_vector_append(arenas, &arena)) {
-            search->failed = true;
+        if (!append_arena(search, arenas, &arena, bins_off)) {
             return 0;
         }
         uint64_t next;
@@ -162,7 +185,7 @@ static unsigned follow_circle(struct search *search,
             arenas->count >= LARGEST_ARENA_COUNT) {
             break;
         }
-        if (is_known(arenas, next)) {
+        if (circle_of(search, next + bins_off, bins_off) == search->circle_count) {
             const struct glibc_arena *first = cw_vector_at(arenas, 0);
             return next == first->address ? 2 : 1;
         }
@@ -245,6 +268,7 @@ static void keep_better(struct search *search,
         *arenas = worse;
         search->best_weight = weight;
         search->best_bins_off = bins_off;
+        search->best_circle = search->circle_count;
     }
 }
 
@@ -261,6 +285,9 @@ static void try_bins(struct search *search, cw_addr bins)
             continue;
         }
         tried = rows[i].bins_off;
+        if (circle_of(search, bins, tried) != 0) {
+            continue; /* an earlier circle has led here */
+        }
         unsigned sureness = follow_circle(search, bins, tried, &arenas);
         if (sureness > 0) {
             keep_better(search, &arenas, tried, sureness);
@@ -277,7 +304,8 @@ static void try_run(struct search *search, cw_addr pair)
 {
     uint64_t stride = 2 * search->glibc->word_bytes;
     uint64_t span = (uint64_t)GLIBC_BIN_COUNT * stride;
-    if (is_known(&search->best, search->tried_bins - search->best_bins_off) &&
+    if (search->best_circle != 0 &&
+        circle_of(search, search->tried_bins, search->best_bins_off) == search->best_circle &&
         cw_range_has(search->tried_bins, span, pair)) {
         return;
     }
@@ -439,11 +467,21 @@ static void narrow(struct search *search)
 
 bool glibc_find_arenas(struct glibc *glibc)
 {
-    struct search search = {.glibc = glibc, .window = {.space = glibc->space}};
+    struct search search = {
+        .glibc = glibc, .window = {.space = glibc->space}, .steps_left = CIRCLE_STEPS};
+    cw_map_init(&search.visited, glibc->arenas.budget);
     cw_vector_init(&search.best, glibc->arenas.budget, sizeof(struct glibc_arena));
     search_module_data(&search);
     if (search.best.count == 0 && !search.failed) {
         search_everywhere(&search);
+    }
+    cw_map_deinit(&search.visited);
+    if (search.steps_left == 0) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "arena-search-ended",
+                    0,
+                    "memory is full of what looks like arenas: not all of them were looked at");
     }
     choose_main(&search);
     cw_vector_sort(&search.best, compare_arenas);
