@@ -250,6 +250,35 @@ static void the_first_chunk_helps_with_readable_threads_too(void)
     done(&c, &cached);
 }
 
+/* From 2.43 on, with a tunable, a cache keeps mappings: also of aligned blocks. */
+static void mappings_may_be_cached(void)
+{
+    static const cw_addr mapping = 0x60000000;
+    struct cached cached =
+        make(glibc_pick(glibc_with_word_bytes(8) & glibc_with_mp_form(GLIBC_MP_2_43)));
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    core_builder_segment(core, mapping, 0x4000, CW_PROT_READ | CW_PROT_WRITE);
+    glibc_builder_mmapped(cached.builder, mapping, 0x2000, 0);
+    glibc_builder_mmapped(cached.builder, mapping + 0x2000, 0x2000, 0x7f0);
+    cw_addr users[] = {mapping + 16, mapping + 0x2800};
+    cw_addr cache = glibc_builder_cache_address(cached.builder, 0);
+    uint16_t slots = GLIBC_BUILDER_TCACHE_COUNT - 2;
+    core_builder_bytes(core, cache + (uint64_t)2 * 65, &slots, sizeof slots);
+    core_builder_word(core, cache + (uint64_t)2 * 76 + (uint64_t)8 * 65, users[0]);
+    core_builder_word(core, users[0], (users[0] >> 12) ^ users[1]);
+    core_builder_word(core, users[1], users[1] >> 12);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_state(&c, mapping), CW_CHUNK_TCACHE);
+    CU_ASSERT_EQUAL(heap_case_state(&c, mapping + 0x2000), CW_CHUNK_TCACHE);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 6);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 0);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_TCACHE].count, 4);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    CU_ASSERT_EQUAL(c.coverage.items.count, 0);
+    done(&c, &cached);
+}
+
 CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(follows_lists_of_every_form),
              CW_TEST(a_second_free_is_found),
@@ -262,4 +291,5 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(a_thread_may_have_none),
              CW_TEST(no_cache_at_all_is_a_note),
              CW_TEST(no_cache_is_no_note_where_they_are_made_late),
-             CW_TEST(the_first_chunk_helps_with_readable_threads_too))
+             CW_TEST(the_first_chunk_helps_with_readable_threads_too),
+             CW_TEST(mappings_may_be_cached))
