@@ -1,6 +1,9 @@
 /* The glibc allocator: the order in which its parts run. */
+#include "base/checked.h"
 #include "heap/allocator.h"
 #include "heap/glibc.h"
+
+#define DETACHED_HOPS (UINT64_C(1) << 26)
 
 static void init(struct glibc *glibc, struct cw_heap_builder *builder)
 {
@@ -9,6 +12,7 @@ static void init(struct glibc *glibc, struct cw_heap_builder *builder)
     glibc->word_bytes = builder->space->word_bytes;
     glibc->header_bytes = 2 * glibc->word_bytes;
     glibc->min_chunk_bytes = 4 * glibc->word_bytes;
+    glibc->detached_hops_left = DETACHED_HOPS;
     glibc->candidates = glibc_with_word_bytes(builder->space->word_bytes);
     cw_vector_init(&glibc->arenas, budget, sizeof(struct glibc_arena));
     cw_vector_init(&glibc->spans, budget, sizeof(struct glibc_span));
@@ -76,6 +80,14 @@ static bool find_parts(struct glibc *glibc)
     return glibc_find_spans(glibc) && glibc_add_runs(glibc);
 }
 
+/* Why a part has said false. */
+static enum cw_status fail(const struct glibc *glibc, struct cw_error *err, const char *what)
+{
+    return glibc->was_cancelled
+               ? cw_error_set(err, CW_ERROR_CANCELLED, "cancelled while making %s", what)
+               : cw_error_set_memory(err, what);
+}
+
 static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, struct cw_error *err)
 {
     struct glibc *glibc = cw_arena_alloc(builder->heap->memory, sizeof *glibc);
@@ -88,8 +100,9 @@ static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, st
         *ret_state = glibc;
         return CW_OK;
     }
+    enum cw_status status = done ? CW_OK : fail(glibc, err, "the list of glibc's arenas");
     release(glibc);
-    return done ? CW_OK : cw_error_set_memory(err, "the list of glibc's arenas");
+    return status;
 }
 
 static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct cw_error *err)
@@ -100,7 +113,7 @@ static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct 
     }
     enum cw_status status = glibc_walk_spans(glibc, err);
     if (status == CW_OK && !glibc_find_mmapped(glibc)) {
-        return cw_error_set_memory(err, "the list of mmapped chunks");
+        return fail(glibc, err, "the list of mmapped chunks");
     }
     return status;
 }
@@ -211,6 +224,64 @@ static void verify_arena(struct glibc *glibc, size_t index)
     }
 }
 
+/* What malloc checks of a top's size before it aborts with "corrupted top size", and a bit more. */
+static bool is_top_sound(const struct glibc *glibc,
+                         const struct glibc_arena *arena,
+                         uint64_t size_word)
+{
+    uint64_t bytes = glibc_chunk_bytes(size_word);
+    uint64_t end;
+    return (size_word & GLIBC_FLAGS) == GLIBC_PREV_INUSE && bytes >= glibc->min_chunk_bytes &&
+           (!arena->has_sums || bytes <= arena->system_bytes) && cw_add(arena->top, bytes, &end) &&
+           end % glibc->space->page_bytes == 0;
+}
+
+static void report_top(const struct glibc *glibc, cw_addr top, uint64_t size_word)
+{
+    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
+    struct cw_notes *findings = glibc->builder->findings;
+    uint32_t before = cw_chunk_table_find(table, top - 1);
+    if (before != CW_NONE) {
+        cw_note_add(findings,
+                    CW_SEVERE,
+                    "top-size",
+                    top,
+                    "the size 0x%" PRIx64 " of the top chunk at 0x%" PRIx64
+                    " is impossible; the block before it, at 0x%" PRIx64
+                    ", has likely been written beyond its end",
+                    size_word,
+                    top,
+                    cw_chunk_table_get(table, before).start + glibc->header_bytes);
+    } else {
+        cw_note_add(findings,
+                    CW_SEVERE,
+                    "top-size",
+                    top,
+                    "the size 0x%" PRIx64 " of the top chunk at 0x%" PRIx64 " is impossible",
+                    size_word,
+                    top);
+    }
+}
+
+/* Tops that the walk has met, so that they lie where their arena's memory does. */
+static void verify_tops(const struct glibc *glibc)
+{
+    for (size_t i = 0; i < glibc->spans.count; i++) {
+        const struct glibc_span *span = glibc_span_at(glibc, i);
+        const struct glibc_arena *arena = glibc_arena_at(glibc, span->arena_index);
+        uint64_t size_word;
+        if (span->top == 0 || arena->was_busy ||
+            !cw_space_read_word(glibc->space, span->top + glibc->word_bytes, &size_word)) {
+            continue;
+        }
+        bool ends_heap = span->kind != GLIBC_SPAN_NEWEST_HEAP ||
+                         glibc_chunk_bytes(size_word) == span->end - span->top;
+        if (!ends_heap || !is_top_sound(glibc, arena, size_word)) {
+            report_top(glibc, span->top, size_word);
+        }
+    }
+}
+
 static void verify(struct cw_heap_builder *builder, void *state)
 {
     struct glibc *glibc = state;
@@ -219,6 +290,7 @@ static void verify(struct cw_heap_builder *builder, void *state)
     for (size_t i = 0; i < builder->arenas.count; i++) {
         verify_arena(glibc, i);
     }
+    verify_tops(glibc);
     if (glibc->mp.address == 0) {
         cw_note_add(builder->coverage,
                     CW_WARNING,

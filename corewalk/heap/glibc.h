@@ -34,7 +34,7 @@ struct glibc_arena {
     uint64_t system_bytes;
     cw_addr top;
     uint64_t top_bytes;  /* 0: its header cannot be read */
-    cw_addr first_heap;  /* of thread arenas: the heap_info in front of it */
+    cw_addr first_heap;  /* of thread arenas: the heap_info in front of it; 0: it is damaged */
     cw_addr orphan_base; /* of a main arena whose struct is missing: its memory; else 0 */
 };
 
@@ -109,6 +109,8 @@ struct glibc {
     struct cw_vector anchors; /* cw_addr: chunk starts known from free lists; see resync */
     bool has_anchors;
     uint64_t resync_hops_left;
+    uint64_t detached_hops_left; /* that may be spent on what turns out to be no piece */
+    bool was_cancelled;
     uint32_t break_count; /* times that a walk had to be resumed */
 };
 
@@ -156,7 +158,10 @@ static inline bool glibc_is_chunk_aligned(const struct glibc *glibc, cw_addr add
 
 /* ---- the parts, in the order in which they run --------------------------------------------- */
 
-/* Finds the arenas and narrows the candidates. False: out of memory. None: arenas stays empty. */
+/*
+ * Finds the arenas and narrows the candidates. False: out of memory, or cancelled (was_cancelled).
+ * None: arenas stays empty.
+ */
 bool glibc_find_arenas(struct glibc *glibc);
 
 /*
@@ -186,7 +191,7 @@ bool glibc_add_runs(struct glibc *glibc);
 /* Tiles the spans. */
 enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err);
 
-/* Adds the mmapped chunks. False: out of memory. */
+/* Adds the mmapped chunks. False: out of memory, or cancelled (was_cancelled). */
 bool glibc_find_mmapped(struct glibc *glibc);
 
 /* ---- states, once the table stands --------------------------------------------------------- */

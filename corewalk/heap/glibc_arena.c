@@ -9,23 +9,29 @@
  * The main arena is data of libc, or of a static executable; so module data is searched first, and
  * all other writable memory only when nothing was found there.
  */
+#include "base/map.h"
 #include "heap/glibc.h"
 
 enum {
     SHORTEST_RUN = 4,   /* self-pointing bins in a row that make a candidate */
     WORST_BAD_BINS = 2, /* a core may be taken while bins are being relinked */
     LARGEST_ARENA_COUNT = 16384,
+    CIRCLE_STEPS = 8 * LARGEST_ARENA_COUNT, /* of all attempts together */
     LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
 };
 
 struct search {
     struct glibc *glibc;
     struct glibc_window window;
-    cw_addr tried_bins; /* the last candidate, so as not to try its other runs */
+    cw_addr tried_bins;    /* the last candidate, so as not to try its other runs */
+    struct cw_map visited; /* arenas, under each distance: number of the last circle with it */
+    uint64_t circle_count;
+    uint64_t steps_left;
     struct cw_vector best;
+    uint64_t best_circle;
     uint64_t best_bins_off;
     uint64_t best_weight;
-    bool failed; /* out of memory */
+    bool failed; /* out of memory, or cancelled */
 };
 
 struct bins_check {
@@ -104,7 +110,6 @@ static bool read_arena(struct search *search,
         return false;
     }
     arena->was_busy = mutex != 0;
-    arena->is_main = true;
     static const unsigned heap_info_words[] = {4, 6};
     for (unsigned i = 0; i < 2; i++) {
         cw_addr heap = arena->address - (uint64_t)heap_info_words[i] * word;
@@ -112,7 +117,6 @@ static bool read_arena(struct search *search,
         if ((heap & 0xfff) == 0 && glibc_peek(&search->window, heap, &owner) &&
             owner == arena->address) {
             arena->first_heap = heap;
-            arena->is_main = false;
         }
     }
     uint64_t top_size;
@@ -127,15 +131,31 @@ static cw_addr next_field(const struct glibc *glibc, cw_addr bins)
     return bins + (uint64_t)GLIBC_BIN_WORDS * glibc->word_bytes + GLIBC_BINMAP_BYTES;
 }
 
-static bool is_known(const struct cw_vector *arenas, cw_addr address)
+static uint64_t visit_key(cw_addr bins, uint64_t bins_off)
 {
-    for (size_t i = 0; i < arenas->count; i++) {
-        const struct glibc_arena *arena = cw_vector_at(arenas, i);
-        if (arena->address == address) {
-            return true;
-        }
+    return bins ^ bins_off << 48; /* an address that this confuses cannot be one */
+}
+
+/* The last circle that led to the bins under that distance; 0: none has. */
+static uint64_t circle_of(const struct search *search, cw_addr bins, uint64_t bins_off)
+{
+    const uint64_t *circle = cw_map_find(&search->visited, visit_key(bins, bins_off));
+    return circle == NULL ? 0 : *circle;
+}
+
+static bool append_arena(struct search *search,
+                         struct cw_vector *arenas,
+                         const struct glibc_arena *arena,
+                         uint64_t bins_off)
+{
+    bool is_new;
+    uint64_t *circle = cw_map_insert(&search->visited, visit_key(arena->bins, bins_off), &is_new);
+    if (circle == NULL || !cw_vector_append(arenas, arena)) {
+        search->failed = true;
+        return false;
     }
-    return false;
+    *circle = search->circle_count;
+    return true;
 }
 
 /*
@@ -149,14 +169,15 @@ static unsigned follow_circle(struct search *search,
 {
     struct glibc *glibc = search->glibc;
     arenas->count = 0;
-    for (;;) {
+    search->circle_count++;
+    while (search->steps_left > 0) {
+        search->steps_left--;
         struct glibc_arena arena;
         struct bins_check check = check_bins(search, bins);
         if (check.bad_count > WORST_BAD_BINS || !read_arena(search, bins, bins_off, &arena)) {
             break;
         }
-        if (!cw_vector_append(arenas, &arena)) {
-            search->failed = true;
+        if (!append_arena(search, arenas, &arena, bins_off)) {
             return 0;
         }
         uint64_t next;
@@ -164,7 +185,7 @@ static unsigned follow_circle(struct search *search,
             arenas->count >= LARGEST_ARENA_COUNT) {
             break;
         }
-        if (is_known(arenas, next)) {
+        if (circle_of(search, next + bins_off, bins_off) == search->circle_count) {
             const struct glibc_arena *first = cw_vector_at(arenas, 0);
             return next == first->address ? 2 : 1;
         }
@@ -172,7 +193,7 @@ static unsigned follow_circle(struct search *search,
     }
     /* A thread arena alone is still vouched for by the heap that it lies in. */
     const struct glibc_arena *first = arenas->count > 0 ? cw_vector_at(arenas, 0) : NULL;
-    return first != NULL && (arenas->count > 1 || !first->is_main) ? 1 : 0;
+    return first != NULL && (arenas->count > 1 || first->first_heap != 0) ? 1 : 0;
 }
 
 /* ---- sums ---------------------------------------------------------------------------------- */
@@ -247,6 +268,7 @@ static void keep_better(struct search *search,
         *arenas = worse;
         search->best_weight = weight;
         search->best_bins_off = bins_off;
+        search->best_circle = search->circle_count;
     }
 }
 
@@ -263,6 +285,9 @@ static void try_bins(struct search *search, cw_addr bins)
             continue;
         }
         tried = rows[i].bins_off;
+        if (circle_of(search, bins, tried) != 0) {
+            continue; /* an earlier circle has led here */
+        }
         unsigned sureness = follow_circle(search, bins, tried, &arenas);
         if (sureness > 0) {
             keep_better(search, &arenas, tried, sureness);
@@ -279,7 +304,8 @@ static void try_run(struct search *search, cw_addr pair)
 {
     uint64_t stride = 2 * search->glibc->word_bytes;
     uint64_t span = (uint64_t)GLIBC_BIN_COUNT * stride;
-    if (is_known(&search->best, search->tried_bins - search->best_bins_off) &&
+    if (search->best_circle != 0 &&
+        circle_of(search, search->tried_bins, search->best_bins_off) == search->best_circle &&
         cw_range_has(search->tried_bins, span, pair)) {
         return;
     }
@@ -356,12 +382,13 @@ static void search_everywhere(struct search *search)
 {
     const struct cw_space *space = search->glibc->space;
     const struct cw_progress *progress = search->glibc->builder->progress;
-    for (size_t i = 0; i < space->region_count; i++) {
+    for (size_t i = 0; i < space->region_count && !search->failed; i++) {
         if (cw_region_is_writable(&space->regions[i])) {
             search_region(search, &space->regions[i], UINT64_MAX);
         }
         if (!cw_progress_report(progress, "arenas", i, space->region_count)) {
-            return;
+            search->glibc->was_cancelled = true;
+            search->failed = true;
         }
     }
 }
@@ -376,6 +403,51 @@ static int compare_arenas(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+/* Does it lie where the struct of a thread arena does, at the start of a heap? */
+static bool lies_in_heap(const struct glibc *glibc, cw_addr address)
+{
+    uint64_t into_heap = address % (UINT64_C(1) << 20);
+    return into_heap == 4 * glibc->word_bytes || into_heap == 6 * glibc->word_bytes;
+}
+
+/*
+ * The main arena is the one in module data. Where no mapping says what that is, it is the first
+ * that has no heap around it and does not lie like one that had.
+ */
+static void choose_main(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    struct glibc_arena *chosen = NULL;
+    bool is_in_module = false;
+    for (size_t i = 0; i < search->best.count && !is_in_module; i++) {
+        struct glibc_arena *arena = cw_vector_at(&search->best, i);
+        const struct cw_region *region = cw_space_find(space, arena->address);
+        if (arena->first_heap != 0 || region == NULL) {
+            continue;
+        }
+        is_in_module = !cw_region_is_anonymous(region);
+        if (is_in_module || (chosen == NULL && !lies_in_heap(search->glibc, arena->address))) {
+            chosen = arena;
+        }
+    }
+    if (chosen != NULL) {
+        chosen->is_main = true;
+    }
+    for (size_t i = 0; i < search->best.count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(&search->best, i);
+        if (!arena->is_main && arena->first_heap == 0) {
+            cw_note_add(search->glibc->builder->findings,
+                        CW_SEVERE,
+                        "heap-info",
+                        arena->address,
+                        "the arena at 0x%" PRIx64
+                        " is not the main one, but the heap_info in front "
+                        "of it is damaged: the heap that it lies in was left out",
+                        arena->address);
+        }
+    }
+}
+
 /* What the arenas that were found say about the layout. */
 static void narrow(struct search *search)
 {
@@ -385,7 +457,7 @@ static void narrow(struct search *search)
     glibc_narrow(&glibc->candidates, glibc_with_attached_threads(attached));
     for (size_t i = 0; i < search->best.count; i++) {
         const struct glibc_arena *arena = cw_vector_at(&search->best, i);
-        if (!arena->is_main) {
+        if (arena->first_heap != 0) {
             glibc_narrow(&glibc->candidates,
                          glibc_with_heap_info_bytes(arena->address - arena->first_heap));
         }
@@ -395,12 +467,23 @@ static void narrow(struct search *search)
 
 bool glibc_find_arenas(struct glibc *glibc)
 {
-    struct search search = {.glibc = glibc, .window = {.space = glibc->space}};
+    struct search search = {
+        .glibc = glibc, .window = {.space = glibc->space}, .steps_left = CIRCLE_STEPS};
+    cw_map_init(&search.visited, glibc->arenas.budget);
     cw_vector_init(&search.best, glibc->arenas.budget, sizeof(struct glibc_arena));
     search_module_data(&search);
     if (search.best.count == 0 && !search.failed) {
         search_everywhere(&search);
     }
+    cw_map_deinit(&search.visited);
+    if (search.steps_left == 0) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "arena-search-ended",
+                    0,
+                    "memory is full of what looks like arenas: not all of them were looked at");
+    }
+    choose_main(&search);
     cw_vector_sort(&search.best, compare_arenas);
     if (search.best.count > 0) {
         narrow(&search);

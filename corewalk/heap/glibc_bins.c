@@ -33,7 +33,8 @@ uint32_t glibc_chunk_at(const struct glibc *glibc, cw_addr chunk)
         return CW_NONE;
     }
     if (extent->chunk_count == 1) {
-        return chunk == extent->start ? extent->first_chunk : CW_NONE;
+        /* Of an aligned block in a mapping of its own, the chunk lies behind the start. */
+        return chunk == extent->start + extent->lead_bytes ? extent->first_chunk : CW_NONE;
     }
     const struct cw_chunk_cell *cells = table->cell_column.data;
     const struct cw_chunk_cell *cell = &cells[cw_chunk_table_cell(table, extent, chunk)];

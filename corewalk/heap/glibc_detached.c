@@ -18,15 +18,11 @@ enum {
     BELIEVABLE_HOPS = 4096, /* that make a piece of a chain which breaks off */
 };
 
-/* Hops that may be spent on what turns out to be no piece. */
-#define DETACHED_HOPS (UINT64_C(1) << 26)
-
 struct search {
     struct glibc *glibc;
     const struct glibc_arena *arena;
     uint32_t arena_index;
     struct glibc_window window;
-    uint64_t hops_left;
     uint64_t missing_bytes; /* that the arena counts and no span covers */
     size_t known_count;     /* spans there were before; the rest are pieces */
 };
@@ -51,15 +47,15 @@ static cw_addr end_of_fence(struct search *search, cw_addr chunk)
     return is_end ? end + left : 0;
 }
 
-/* The end of the piece that begins at the page, or 0: none does. */
+/* The end of the piece that begins at the page, always behind it; or 0: none does. */
 static cw_addr find_piece(struct search *search, cw_addr page, cw_addr limit)
 {
-    const struct glibc *glibc = search->glibc;
+    struct glibc *glibc = search->glibc;
     const struct glibc_arena *arena = search->arena;
     cw_addr chunk = glibc_first_chunk(glibc, page);
-    for (uint64_t hop = 0; search->hops_left > 0; hop++) {
+    for (uint64_t hop = 0; glibc->detached_hops_left > 0; hop++) {
         uint64_t size_word;
-        if (chunk == arena->top && arena->top_bytes <= limit - chunk) {
+        if (chunk == arena->top && arena->top_bytes > 0 && arena->top_bytes <= limit - chunk) {
             return chunk + arena->top_bytes;
         }
         if (limit - chunk < glibc->header_bytes ||
@@ -77,7 +73,7 @@ static cw_addr find_piece(struct search *search, cw_addr page, cw_addr limit)
         if (!is_sound) {
             return hop >= BELIEVABLE_HOPS ? limit : 0;
         }
-        search->hops_left--;
+        glibc->detached_hops_left--;
         chunk += bytes;
     }
     return 0;
@@ -143,7 +139,6 @@ bool glibc_find_detached(struct glibc *glibc, uint32_t arena_index, uint64_t cov
         .arena = arena,
         .arena_index = arena_index,
         .window = {.space = space},
-        .hops_left = DETACHED_HOPS,
         .missing_bytes = arena->system_bytes - covered_bytes,
         .known_count = glibc->spans.count,
     };

@@ -34,7 +34,7 @@ struct scan {
     struct cw_tally sure;   /* of them: not near a stack */
     bool is_thorough;       /* moved blocks are looked for as well */
     uint64_t page_looks_left;
-    bool failed;
+    bool failed; /* out of memory, or cancelled */
 };
 
 /* The mapping's size if the header at `chunk` is that of a mapping from `start` on; else 0. */
@@ -234,7 +234,8 @@ static void scan_space(struct scan *scan)
             scan_stretch(scan, start, end);
         }
         if (!cw_progress_report(progress, "mappings", i, space->region_count)) {
-            return;
+            scan->glibc->was_cancelled = true;
+            scan->failed = true;
         }
     }
 }
@@ -283,7 +284,7 @@ bool glibc_find_mmapped(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .page_looks_left = PAGE_LOOKS};
     cw_vector_init(&scan.found, glibc->arenas.budget, sizeof(struct mapping));
     scan_space(&scan);
-    if (mp->address != 0 && !is_complete(&scan)) {
+    if (mp->address != 0 && !is_complete(&scan) && !scan.failed) {
         scan.is_thorough = true;
         scan.found.count = 0;
         scan.sure = (struct cw_tally){0};
@@ -297,7 +298,7 @@ bool glibc_find_mmapped(struct glibc *glibc)
             scan.failed |= !add_mapping(glibc, mapping);
         }
     }
-    if (mp->address != 0 && !all_agree && !is_complete(&scan)) {
+    if (mp->address != 0 && !all_agree && !is_complete(&scan) && !scan.failed) {
         report_mismatch(glibc, scan.sure);
     }
     cw_vector_deinit(&scan.found);

@@ -77,13 +77,18 @@ bool glibc_find_orphan(struct glibc *glibc)
         glibc->layout = glibc_pick(glibc->candidates);
         glibc->alignment = glibc->layout->alignment;
     }
+    cw_addr end = 0; /* of the stretch of writable memory */
     for (size_t i = 0; i < space->region_count; i++) {
         const struct cw_region *region = &space->regions[i];
-        cw_addr end = glibc_stretch_end(space, region->start);
+        if (!cw_region_is_writable(region) || !cw_region_is_anonymous(region)) {
+            continue;
+        }
+        if (region->start >= end) {
+            end = glibc_stretch_end(space, region->start);
+        }
         cw_addr start = glibc_first_chunk(glibc, region->start);
         uint64_t size_word;
-        if (cw_region_is_writable(region) && cw_region_is_anonymous(region) &&
-            leads_on(glibc, &window, start, end) &&
+        if (leads_on(glibc, &window, start, end) &&
             glibc_peek(&window, start + glibc->word_bytes, &size_word)) {
             narrow(glibc, glibc_chunk_bytes(size_word));
             return put_first(glibc, region->start);

@@ -92,12 +92,12 @@ static cw_addr main_end(const struct finder *finder, cw_addr start)
         return stretch;
     }
     uint64_t end;
-    if (arena->top_bytes > 0) {
-        bool fits = cw_add(arena->top, arena->top_bytes, &end);
-        return fits ? cw_min(end, stretch) : stretch;
+    if (arena->top_bytes > 0 && cw_add(arena->top, arena->top_bytes, &end) && end <= stretch) {
+        return end;
     }
+    /* The top's size is missing, or damaged. */
     bool fits = arena->has_sums && cw_add(start, arena->system_bytes, &end);
-    return fits ? cw_min(end, stretch) : stretch;
+    return fits && end > arena->top ? cw_min(end, stretch) : stretch;
 }
 
 static bool add_main_spans(struct finder *finder)

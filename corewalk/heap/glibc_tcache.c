@@ -3,7 +3,9 @@
  *
  * Each thread's TLS holds a pointer to its cache's struct, an ordinary chunk of a well-known size.
  * So the words next to the thread pointer are searched, nearest first, for one that points to such
- * a chunk whose counts agree with its lists. Threads whose thread pointer is unknown are left out:
+ * a chunk whose counts agree with its lists. The program's own thread-local data lies between, and
+ * may be large: where no thread has a pointer nearby, the whole mapping is searched, until one
+ * shows how far off it is in all of them. Threads whose thread pointer is unknown are left out:
  * what they cache counts as used.
  *
  *   char / short   | counts: of each bin       | entries: heads of the lists |
@@ -14,10 +16,13 @@
 #include "heap/glibc.h"
 
 enum {
-    TLS_BYTES = 8192, /* searched on one side of the thread pointer */
+    NEAR_BYTES = 8192, /* searched first, on one side of the thread pointer */
     LARGEST_BIN_COUNT = 76,
     BINS_TOLERATED = 1, /* that may disagree: the thread was inside malloc */
 };
+
+/* Looks that may be spent beyond, by all threads together: all of 64 MiB. */
+#define FAR_LOOKS (UINT64_C(1) << 23)
 
 struct tcache_view {
     uint64_t counts[LARGEST_BIN_COUNT];
@@ -30,6 +35,10 @@ struct caches {
     uint8_t *states;
     const struct glibc_tcache *cache;
     unsigned unseen_count; /* threads whose TLS cannot be read */
+    unsigned seen_count;
+    uint64_t distance; /* from a thread pointer to the pointer to the cache; 0: not known */
+    uint64_t far_looks_left;
+    bool failed; /* out of memory */
 };
 
 /* ---- the struct ---------------------------------------------------------------------------- */
@@ -153,56 +162,156 @@ static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, u
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
-static bool add_cache(struct caches *caches, cw_addr user, uint32_t index, uint32_t tid)
+static void add_cache(struct caches *caches,
+                      enum glibc_tcache_form form,
+                      uint32_t index,
+                      struct glibc_tcache cache)
 {
     struct glibc *glibc = caches->glibc;
-    struct glibc_tcache cache = {.address = user, .tid = tid};
+    glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
+    glibc->layout = glibc_pick(glibc->candidates);
     caches->states[index] = CW_CHUNK_INTERNAL;
-    return cw_vector_append(&glibc->tcaches, &cache);
+    caches->failed |= !cw_vector_append(&glibc->tcaches, &cache);
 }
 
-/*
- * When a thread could not be asked: from 2.26 to 2.42 the main thread's cache is the first chunk of
- * the main arena.
- */
-static bool find_first_cache(struct caches *caches)
+/* From 2.26 to 2.42 the main thread's cache is the first chunk of the main arena. */
+static void find_first_cache(struct caches *caches)
 {
-    struct glibc *glibc = caches->glibc;
+    const struct glibc *glibc = caches->glibc;
     uint32_t index;
     if (glibc->spans.count == 0 || glibc_span_at(glibc, 0)->kind != GLIBC_SPAN_MAIN) {
-        return true;
+        return;
     }
     cw_addr user = glibc_span_at(glibc, 0)->start + glibc->header_bytes;
     enum glibc_tcache_form form = form_behind(caches, user, &index);
-    if (form == GLIBC_TCACHE_NONE) {
-        return true;
+    if (form != GLIBC_TCACHE_NONE) {
+        add_cache(caches, form, index, (struct glibc_tcache){.address = user});
     }
-    glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
-    glibc->layout = glibc_pick(glibc->candidates);
-    return add_cache(caches, user, index, 0);
 }
 
-static bool find_cache(struct caches *caches, const struct cw_thread *thread)
+enum look {
+    LOOK_MISSING,
+    LOOK_OTHER,
+    LOOK_CACHE,
+};
+
+/* Static TLS lies below the thread pointer, but above it on aarch64. */
+static bool is_above(const struct caches *caches)
 {
-    struct glibc *glibc = caches->glibc;
-    uint64_t word = glibc->word_bytes;
-    bool above = glibc->space->target->arch == CW_ARCH_AARCH64;
+    return caches->glibc->space->target->arch == CW_ARCH_AARCH64;
+}
+
+static enum look look_at(struct caches *caches, const struct cw_thread *thread, uint64_t distance)
+{
+    cw_addr tp = cw_align_down(thread->tp, caches->glibc->word_bytes);
+    uint64_t value;
+    uint32_t index;
+    if ((!is_above(caches) && distance > tp) ||
+        !glibc_peek(&caches->window, is_above(caches) ? tp + distance : tp - distance, &value)) {
+        return LOOK_MISSING;
+    }
+    enum glibc_tcache_form form = form_behind(caches, value, &index);
+    if (form == GLIBC_TCACHE_NONE) {
+        return LOOK_OTHER;
+    }
+    caches->distance = distance;
+    add_cache(caches, form, index, (struct glibc_tcache){.address = value, .tid = thread->tid});
+    return LOOK_CACHE;
+}
+
+static void find_near(struct caches *caches, const struct cw_thread *thread)
+{
+    uint64_t word = caches->glibc->word_bytes;
+    enum look look = look_at(caches, thread, word);
+    caches->unseen_count += look == LOOK_MISSING ? 1 : 0;
+    caches->seen_count += look == LOOK_MISSING ? 0 : 1;
+    if (look == LOOK_OTHER && caches->distance != 0) {
+        /* It is as far off as in the other threads. */
+        look = look_at(caches, thread, caches->distance) == LOOK_CACHE ? LOOK_CACHE : LOOK_OTHER;
+    }
+    for (uint64_t off = 2 * word; off <= NEAR_BYTES && look == LOOK_OTHER; off += word) {
+        look = look_at(caches, thread, off);
+    }
+}
+
+/* In the rest of the region that the thread pointer is in. */
+static void find_far(struct caches *caches, const struct cw_thread *thread)
+{
+    uint64_t word = caches->glibc->word_bytes;
     cw_addr tp = cw_align_down(thread->tp, word);
-    for (uint64_t off = word; off <= TLS_BYTES && (above || off <= tp); off += word) {
-        uint64_t value;
-        uint32_t index;
-        if (!glibc_peek(&caches->window, above ? tp + off : tp - off, &value)) {
-            caches->unseen_count += off == word ? 1 : 0;
-            return true;
-        }
-        enum glibc_tcache_form form = form_behind(caches, value, &index);
-        if (form != GLIBC_TCACHE_NONE) {
-            glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
-            glibc->layout = glibc_pick(glibc->candidates);
-            return add_cache(caches, value, index, thread->tid);
+    cw_addr next = is_above(caches) ? tp : tp - word;
+    const struct cw_region *region = cw_space_find(caches->glibc->space, next);
+    if (tp < word || region == NULL) {
+        return;
+    }
+    uint64_t farthest =
+        is_above(caches) ? region->start + (region->size_bytes - word) - tp : tp - region->start;
+    enum look look = LOOK_OTHER;
+    for (uint64_t off = NEAR_BYTES + word;
+         off <= farthest && look == LOOK_OTHER && caches->far_looks_left > 0;
+         off += word) {
+        caches->far_looks_left--;
+        look = look_at(caches, thread, off);
+    }
+}
+
+static void find_all_far(struct caches *caches)
+{
+    const struct cw_target *target = caches->glibc->space->target;
+    for (size_t i = 0; i < target->thread_count && caches->distance == 0; i++) {
+        find_far(caches, &target->threads[i]);
+    }
+    for (size_t i = 0; i < target->thread_count && caches->distance != 0; i++) {
+        if (target->threads[i].tp != 0) {
+            look_at(caches, &target->threads[i], caches->distance);
         }
     }
-    return true;
+}
+
+static bool has_main_cache(const struct glibc *glibc)
+{
+    for (size_t i = 0; i < glibc->tcaches.count; i++) {
+        const struct glibc_tcache *cache = cw_vector_at(&glibc->tcaches, i);
+        if (cache->tid == glibc->space->target->pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Must there be a cache? From 2.26 to 2.42 a thread's first call makes it, later the first one that
+ * frees; with a tunable there is none.
+ */
+static bool expects_cache(const struct glibc *glibc)
+{
+    glibc_candidates without =
+        glibc_with_tcache_form(GLIBC_TCACHE_NONE) | glibc_with_mmapped_rule(true);
+    const struct glibc_arena *arena = glibc_arena_at(glibc, 0);
+    return (glibc->candidates & without) == 0 && glibc->mp.tcache_count > 0 && arena->is_main &&
+           arena->has_sums && arena->system_bytes > 0;
+}
+
+static void note_missing(const struct caches *caches)
+{
+    const struct glibc *glibc = caches->glibc;
+    if (caches->unseen_count > 0) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "tcache-unseen",
+                    0,
+                    "the thread-local memory of %u of %zu threads cannot be read: freed chunks "
+                    "that only their caches know of count as used",
+                    caches->unseen_count,
+                    glibc->space->target->thread_count);
+    }
+    if (caches->seen_count > 0 && glibc->tcaches.count == 0 && expects_cache(glibc)) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "tcache-not-found",
+                    0,
+                    "no thread's cache of freed chunks was found: what they hold counts as used");
+    }
 }
 
 void glibc_vote_linking(struct glibc *glibc, cw_addr field, uint64_t stored, bool is_user_address)
@@ -233,32 +342,29 @@ static void vote(struct caches *caches, const struct glibc_tcache *cache)
 
 bool glibc_find_tcaches(struct glibc *glibc)
 {
-    struct caches caches = {
-        .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
+    struct caches caches = {.glibc = glibc,
+                            .window = {.space = glibc->space},
+                            .states = glibc_states(glibc),
+                            .far_looks_left = FAR_LOOKS};
     const struct cw_target *target = glibc->space->target;
-    for (size_t i = 0; i < target->thread_count; i++) {
-        caches.unseen_count += target->threads[i].tp == 0 ? 1 : 0;
-        if (target->threads[i].tp != 0 && !find_cache(&caches, &target->threads[i])) {
-            return false;
+    for (size_t i = 0; i < target->thread_count && !caches.failed; i++) {
+        if (target->threads[i].tp == 0) {
+            caches.unseen_count++;
+        } else {
+            find_near(&caches, &target->threads[i]);
         }
     }
-    if ((caches.unseen_count > 0 || target->thread_count == 0) && !find_first_cache(&caches)) {
-        return false;
+    if (caches.distance == 0) {
+        find_all_far(&caches);
     }
-    if (caches.unseen_count > 0) {
-        cw_note_add(glibc->builder->coverage,
-                    CW_WARNING,
-                    "tcache-unseen",
-                    0,
-                    "the thread-local memory of %u of %zu threads cannot be read: freed chunks "
-                    "that only their caches know of count as used",
-                    caches.unseen_count,
-                    target->thread_count);
+    if (!has_main_cache(glibc)) {
+        find_first_cache(&caches);
     }
-    for (size_t i = 0; i < glibc->tcaches.count; i++) {
+    note_missing(&caches);
+    for (size_t i = 0; i < glibc->tcaches.count && !caches.failed; i++) {
         vote(&caches, cw_vector_at(&glibc->tcaches, i));
     }
-    return true;
+    return !caches.failed;
 }
 
 void glibc_settle_linking(struct glibc *glibc)

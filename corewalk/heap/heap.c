@@ -73,6 +73,13 @@ static enum cw_status make_heap(struct cw_heap_builder *builder, struct cw_error
     return status;
 }
 
+/* What a run that has failed has noted, its next run would note again. */
+static void drop_notes(struct cw_notes *notes, size_t count, uint64_t dropped_count)
+{
+    notes->items.count = count;
+    notes->dropped_count = dropped_count;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): everything below this layer, by the contract. */
 enum cw_status cw_heap_create(struct cw_space *space,
                               const struct cw_image *image,
@@ -97,6 +104,8 @@ enum cw_status cw_heap_create(struct cw_space *space,
         .findings = findings,
         .heap = &heap,
     };
+    const struct cw_notes coverage_before = *coverage;
+    const struct cw_notes findings_before = *findings;
     cw_heap_builder_init(&builder, memory->budget);
     enum cw_status status = make_heap(&builder, err);
     cw_heap_builder_deinit(&builder);
@@ -104,6 +113,8 @@ enum cw_status cw_heap_create(struct cw_space *space,
         *ret_heap = heap;
     } else {
         cw_heap_destroy(&heap);
+        drop_notes(coverage, coverage_before.items.count, coverage_before.dropped_count);
+        drop_notes(findings, findings_before.items.count, findings_before.dropped_count);
     }
     return status;
 }

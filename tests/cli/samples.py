@@ -11,8 +11,9 @@ SAMPLES = [
     "fragmented",
     "foreign_sbrk",
     "blocked_brk",
+    "big_tls",
 ]
-KERNEL_SAMPLES = ["threads", "mmapped", "fragmented", "blocked_brk"]
+KERNEL_SAMPLES = ["threads", "mmapped", "fragmented", "blocked_brk", "big_tls"]
 
 SUBJECTS = [(name, "gcore") for name in SAMPLES] + [(name, "kernel") for name in KERNEL_SAMPLES]
 

@@ -33,6 +33,30 @@ static void write_lie(const char *folder, const char *name, size_t segment, size
     core_builder_destroy(builder);
 }
 
+/* An arena alone whose top has no size: once a piece of no bytes was found there for ever. */
+static void write_empty_top(const char *folder)
+{
+    static const cw_addr libc = 0x200000;
+    static const cw_addr piece = 0x300000;
+    static const cw_addr arena = libc + 0x100;
+    static const cw_addr bins = arena + 112;
+    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    core_builder_mapping(builder, libc, 0x1000, 0, "/lib/libc.so.6");
+    core_builder_segment(builder, libc, 0x1000, RW);
+    core_builder_segment(builder, piece, 0x1000, RW);
+    core_builder_word(builder, bins - 16, piece);
+    for (uint64_t off = 0; off < (uint64_t)127 * 16; off += 16) {
+        core_builder_word(builder, bins + off, bins + off - 16);
+        core_builder_word(builder, bins + off + 8, bins + off - 16);
+    }
+    cw_addr next = bins + (uint64_t)254 * 8 + 16;
+    core_builder_word(builder, next, arena);
+    core_builder_word(builder, next + 24, 0x100000);
+    core_builder_word(builder, next + 32, 0x100000);
+    seed_write_core(folder, "empty-top", builder, 0);
+    core_builder_destroy(builder);
+}
+
 int main(int argument_count, char **arguments)
 {
     if (argument_count != 2) {
@@ -66,6 +90,7 @@ int main(int argument_count, char **arguments)
     seed_write_core(folder, "narrow", builder, 0);
     core_builder_destroy(builder);
 
+    write_empty_top(folder);
     write_lie(folder, "lie-offset", 0, 8);
     write_lie(folder, "lie-address", 0, 16);
     write_lie(folder, "lie-file-size", 0, 32);

@@ -1,4 +1,6 @@
 /* heap/alloc_glibc: a sound heap of every layout is read exactly, and without a finding. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "heap/allocator.h"
@@ -158,6 +160,50 @@ static void a_wrong_sum_is_a_finding(void)
     glibc_builder_destroy(builder);
 }
 
+/* Brk memory is as long as it was, whatever the top says of itself. */
+static void a_damaged_top_is_a_finding(void)
+{
+    static const uint64_t sizes[] = {0x4141414141414141, UINT64_MAX, 0, 0x1000, 0x21001, 0x20ff1};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        struct mixed mixed;
+        struct glibc_builder *builder = build_mixed(newest(), &mixed);
+        struct core_builder *core = glibc_builder_core(builder);
+        cw_addr last = glibc_builder_chunk(builder, i % 2, 0x50);
+        cw_addr top = glibc_builder_top(builder, i % 2);
+        core_builder_word(core, top + 8, sizes[i / 2]);
+        struct heap_case c;
+        heap_case_open(&c, builder);
+        CU_ASSERT_PTR_NULL(heap_case_check(&c));
+        CU_ASSERT_EQUAL(heap_case_count(&c.findings, "top-size"), 1);
+        const char *text = cw_note_at(&c.findings, c.findings.items.count - 1)->text;
+        char user[32];
+        snprintf(user, sizeof user, "0x%" PRIx64 ", has likely", last + 16);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, user));
+        if (sizes[i / 2] > UINT32_MAX || sizes[i / 2] == 0) {
+            CU_ASSERT_EQUAL(c.findings.items.count, 1);
+            CU_ASSERT_EQUAL(heap_case_state(&c, top), CW_CHUNK_TOP);
+        }
+        CU_ASSERT(heap_case_close(&c));
+        glibc_builder_destroy(builder);
+    }
+}
+
+/* An operation was under way: it may be writing the top just now. */
+static void a_busy_arena_may_have_any_top(void)
+{
+    struct mixed mixed;
+    struct glibc_builder *builder = build_mixed(newest(), &mixed);
+    struct core_builder *core = glibc_builder_core(builder);
+    uint32_t taken = 1;
+    core_builder_bytes(core, glibc_builder_arena_address(builder, 0), &taken, sizeof taken);
+    core_builder_word(core, glibc_builder_top(builder, 0) + 8, 0x4141414141414141);
+    struct heap_case c;
+    heap_case_open(&c, builder);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "top-size"), 0);
+    CU_ASSERT(heap_case_close(&c));
+    glibc_builder_destroy(builder);
+}
+
 static void no_heap_is_a_note(void)
 {
     struct core_builder *core = core_builder_create(CW_ARCH_X86_64);
@@ -192,27 +238,43 @@ static void an_unused_arena_is_no_heap(void)
     glibc_builder_destroy(builder);
 }
 
-static bool stop_at_once(void *context, const char *phase, uint64_t done, uint64_t total)
+static bool stop_in(void *context, const char *phase, uint64_t done, uint64_t total)
 {
-    (void)context;
+    (void)done;
     (void)total;
-    return strcmp(phase, "heap") != 0 || done == 0;
+    return strcmp(phase, context) != 0;
 }
 
+/* In any phase; and then nothing of it is left in the notes. */
 static void can_be_cancelled(void)
 {
-    struct mixed mixed;
-    struct glibc_builder *builder = build_mixed(newest(), &mixed);
-    struct heap_case c;
-    heap_case_open(&c, builder);
-    const struct cw_progress progress = {.report = stop_at_once};
-    struct cw_heap heap;
-    struct cw_error err = CW_ERROR_INIT;
-    enum cw_status status = cw_heap_create(
-        &c.space, NULL, c.pool, &progress, &c.memory, &c.coverage, &c.findings, &heap, &err);
-    CU_ASSERT_EQUAL(status, CW_ERROR_CANCELLED);
-    CU_ASSERT(heap_case_close(&c));
-    glibc_builder_destroy(builder);
+    static const char *const phases[] = {"heap", "mappings", "arenas"};
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+        struct mixed mixed;
+        struct glibc_builder *builder = build_mixed(newest(), &mixed);
+        struct core_builder *core = glibc_builder_core(builder);
+        core_builder_segment(core, 0x60000000, 0x2000, CW_PROT_READ | CW_PROT_WRITE);
+        glibc_builder_mmapped(builder, 0x60000000, 0x2000, 0);
+        for (uint64_t off = 0; off < 0x3000 && strcmp(phases[i], "arenas") == 0; off += 8) {
+            core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0); /* searched for everywhere */
+        }
+        core_builder_word(core, glibc_builder_arena_address(builder, 1) - 0x30 + 8, 1);
+        struct heap_case c;
+        heap_case_open(&c, builder);
+        size_t coverage_count = c.coverage.items.count;
+        size_t findings_count = c.findings.items.count;
+        const struct cw_progress progress = {.report = stop_in, .context = (void *)phases[i]};
+        struct cw_heap heap;
+        struct cw_error err = CW_ERROR_INIT;
+        enum cw_status status = cw_heap_create(
+            &c.space, NULL, c.pool, &progress, &c.memory, &c.coverage, &c.findings, &heap, &err);
+        CU_ASSERT_EQUAL(status, CW_ERROR_CANCELLED);
+        CU_ASSERT_EQUAL(err.status, CW_ERROR_CANCELLED);
+        CU_ASSERT_EQUAL(c.coverage.items.count, coverage_count);
+        CU_ASSERT_EQUAL(c.findings.items.count, findings_count);
+        CU_ASSERT(heap_case_close(&c));
+        glibc_builder_destroy(builder);
+    }
 }
 
 static void a_small_budget_is_an_error(void)
@@ -247,6 +309,8 @@ CW_TEST_MAIN("heap/alloc_glibc",
              CW_TEST(names_the_narrowest_range),
              CW_TEST(sums_agree_with_system_mem),
              CW_TEST(a_wrong_sum_is_a_finding),
+             CW_TEST(a_damaged_top_is_a_finding),
+             CW_TEST(a_busy_arena_may_have_any_top),
              CW_TEST(no_heap_is_a_note),
              CW_TEST(an_unused_arena_is_no_heap),
              CW_TEST(can_be_cancelled),

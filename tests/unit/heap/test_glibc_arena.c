@@ -151,6 +151,68 @@ static void finds_memory_that_mmap_gave(void)
     done(&c, builder);
 }
 
+/* Without it a thread arena looks like a main one. */
+static void a_lost_heap_info_makes_no_main_arena(void)
+{
+    for (unsigned mapped = 0; mapped < 2; mapped++) {
+        struct glibc_builder *builder = make(3);
+        struct core_builder *core = glibc_builder_core(builder);
+        core_builder_word(core, glibc_builder_arena_address(builder, 1) - 48, 0x4141414141414141);
+        for (uint64_t off = 0; off < 0x3000 && mapped == 0; off += 8) {
+            core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0);
+        }
+        struct heap_case c;
+        open(&c, builder);
+        CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 3);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].kind, CW_ARENA_MAIN);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].address,
+                        mapped == 0 ? 0 : glibc_builder_arena_address(builder, 0));
+        CU_ASSERT_EQUAL(c.heap.arenas[1].kind, CW_ARENA_THREAD);
+        CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_USED].count, 100);
+        CU_ASSERT_EQUAL(c.heap.arenas[1].by_state[CW_CHUNK_USED].count, 0);
+        CU_ASSERT_EQUAL(c.heap.arenas[2].by_state[CW_CHUNK_USED].count, 1);
+        CU_ASSERT_EQUAL(heap_case_count(&c.findings, "heap-info"), 1);
+        done(&c, builder);
+    }
+}
+
+enum {
+    MANY = 1500,
+    ARENA_BYTES = 2208,
+    BINS_OFF = 112,
+};
+
+/* Module data full of arenas in one circle: each is followed once, and one is the main one. */
+static void a_large_circle_is_followed_once(void)
+{
+    static const cw_addr data = 0x60000000;
+    static const size_t size = (size_t)MANY * ARENA_BYTES + 0x1000;
+    struct core_builder *core = core_builder_create(CW_ARCH_X86_64);
+    core_builder_mapping(core, data, size, 0, "/bin/sample");
+    uint8_t *bytes = core_builder_segment(core, data, size, CW_PROT_READ | CW_PROT_WRITE);
+    for (uint64_t i = 0; i < MANY; i++) {
+        uint64_t *words = (uint64_t *)(void *)(bytes + i * ARENA_BYTES + BINS_OFF);
+        cw_addr bins = data + i * ARENA_BYTES + BINS_OFF;
+        for (uint64_t word = 0; word < 254; word++) {
+            words[word] = bins + word / 2 * 16 - 16;
+        }
+        words[256] = data + (i + 1) % MANY * ARENA_BYTES;
+        words[259] = 0x1000;
+        words[260] = 0x1000;
+    }
+    size_t core_bytes;
+    const uint8_t *finished = core_builder_finish(core, &core_bytes);
+    struct heap_case c;
+    heap_case_open_bytes(&c, finished, core_bytes);
+    CU_ASSERT_EQUAL(c.status, CW_OK);
+    CU_ASSERT_EQUAL(c.heap.arena_count, MANY);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].kind, CW_ARENA_MAIN);
+    CU_ASSERT_EQUAL(c.heap.arenas[1].kind, CW_ARENA_THREAD);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "arena-search-ended"), 0);
+    CU_ASSERT(heap_case_close(&c));
+    core_builder_destroy(core);
+}
+
 CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(lists_the_main_arena_first),
              CW_TEST(tolerates_two_damaged_bins),
@@ -158,4 +220,6 @@ CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),
              CW_TEST(walks_brk_memory_with_nothing_else),
-             CW_TEST(finds_memory_that_mmap_gave))
+             CW_TEST(finds_memory_that_mmap_gave),
+             CW_TEST(a_lost_heap_info_makes_no_main_arena),
+             CW_TEST(a_large_circle_is_followed_once))

@@ -153,6 +153,132 @@ static void a_cache_may_keep_a_remainder(void)
     done(&c, &cached);
 }
 
+/* The words of the builder's threads that point to their caches, and one that is farther off. */
+static cw_addr near_field(unsigned thread)
+{
+    return UINT64_C(0x71000000) + (uint64_t)thread * 0x100000 + 0x3000 - 0x48;
+}
+
+static cw_addr far_field(unsigned thread)
+{
+    return near_field(thread) - 0x2f00;
+}
+
+/* Two threads with a cached chunk each; nothing of it is the first chunk. */
+static struct cached make_two(const struct glibc_layout *layout)
+{
+    struct cached cached = {.builder = glibc_builder_create(layout)};
+    glibc_builder_chunk(cached.builder, 0, 0x40);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned thread = glibc_builder_thread(cached.builder, 0);
+        cached.chunks[i] = glibc_builder_chunk(cached.builder, 0, 0x40);
+        glibc_builder_cache(cached.builder, thread, cached.chunks[i]);
+    }
+    return cached;
+}
+
+static void move_fields(const struct cached *cached, unsigned thread, bool is_kept)
+{
+    struct core_builder *core = glibc_builder_core(cached->builder);
+    uint64_t user = core_builder_get_word(core, near_field(thread));
+    core_builder_word(core, near_field(thread), 0);
+    core_builder_word(core, far_field(thread), is_kept ? user : 0);
+}
+
+/* The program's own thread-local data lies between. */
+static void caches_may_be_far_from_the_thread_pointer(void)
+{
+    struct cached cached = make_two(modern());
+    move_fields(&cached, 0, true);
+    move_fields(&cached, 1, true);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 2);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_INTERNAL].count, 2);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-not-found"), 0);
+    done(&c, &cached);
+}
+
+/* The first thread has none; where the second one's is was learned later. */
+static void a_thread_may_have_none(void)
+{
+    struct cached cached = make_two(modern());
+    move_fields(&cached, 0, false);
+    move_fields(&cached, 1, true);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 1);
+    CU_ASSERT_EQUAL(heap_case_state(&c, cached.chunks[1]), CW_CHUNK_TCACHE);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-not-found"), 0);
+    done(&c, &cached);
+}
+
+static void no_cache_at_all_is_a_note(void)
+{
+    struct cached cached = make_two(modern());
+    move_fields(&cached, 0, false);
+    move_fields(&cached, 1, false);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 0);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-not-found"), 1);
+    done(&c, &cached);
+}
+
+/* From 2.43 on a thread makes its cache when it first frees something. */
+static void no_cache_is_no_note_where_they_are_made_late(void)
+{
+    struct cached cached =
+        make_two(glibc_pick(glibc_with_word_bytes(8) & glibc_with_mp_form(GLIBC_MP_2_43)));
+    move_fields(&cached, 0, false);
+    move_fields(&cached, 1, false);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-not-found"), 0);
+    done(&c, &cached);
+}
+
+/* Thread-local memory is there, but what points to the cache is lost. */
+static void the_first_chunk_helps_with_readable_threads_too(void)
+{
+    struct cached cached = make(modern());
+    move_fields(&cached, 0, false);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    CU_ASSERT_EQUAL(c.coverage.items.count, 0);
+    done(&c, &cached);
+}
+
+/* From 2.43 on, with a tunable, a cache keeps mappings: also of aligned blocks. */
+static void mappings_may_be_cached(void)
+{
+    static const cw_addr mapping = 0x60000000;
+    struct cached cached =
+        make(glibc_pick(glibc_with_word_bytes(8) & glibc_with_mp_form(GLIBC_MP_2_43)));
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    core_builder_segment(core, mapping, 0x4000, CW_PROT_READ | CW_PROT_WRITE);
+    glibc_builder_mmapped(cached.builder, mapping, 0x2000, 0);
+    glibc_builder_mmapped(cached.builder, mapping + 0x2000, 0x2000, 0x7f0);
+    cw_addr users[] = {mapping + 16, mapping + 0x2800};
+    cw_addr cache = glibc_builder_cache_address(cached.builder, 0);
+    uint16_t slots = GLIBC_BUILDER_TCACHE_COUNT - 2;
+    core_builder_bytes(core, cache + (uint64_t)2 * 65, &slots, sizeof slots);
+    core_builder_word(core, cache + (uint64_t)2 * 76 + (uint64_t)8 * 65, users[0]);
+    core_builder_word(core, users[0], (users[0] >> 12) ^ users[1]);
+    core_builder_word(core, users[1], users[1] >> 12);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_state(&c, mapping), CW_CHUNK_TCACHE);
+    CU_ASSERT_EQUAL(heap_case_state(&c, mapping + 0x2000), CW_CHUNK_TCACHE);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 6);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 0);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].by_state[CW_CHUNK_TCACHE].count, 4);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    CU_ASSERT_EQUAL(c.coverage.items.count, 0);
+    done(&c, &cached);
+}
+
 CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(follows_lists_of_every_form),
              CW_TEST(a_second_free_is_found),
@@ -160,4 +286,10 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(a_link_to_a_free_chunk_is_found),
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
-             CW_TEST(a_cache_may_keep_a_remainder))
+             CW_TEST(a_cache_may_keep_a_remainder),
+             CW_TEST(caches_may_be_far_from_the_thread_pointer),
+             CW_TEST(a_thread_may_have_none),
+             CW_TEST(no_cache_at_all_is_a_note),
+             CW_TEST(no_cache_is_no_note_where_they_are_made_late),
+             CW_TEST(the_first_chunk_helps_with_readable_threads_too),
+             CW_TEST(mappings_may_be_cached))
