@@ -24,7 +24,7 @@ static bool is_set(const char *variable)
 static void fit_terminal(struct command *command)
 {
     struct winsize size;
-    if (command->output_path != NULL || isatty(STDOUT_FILENO) != 1) {
+    if (!output_is_standard(command->output_path) || isatty(STDOUT_FILENO) != 1) {
         return;
     }
     const char *terminal = getenv("TERM");
@@ -73,11 +73,30 @@ static int run(struct corewalk_session *session, struct command *command, struct
     return exit_status_of(status, &outcome);
 }
 
+/* The input is never the place of the result: neither the core nor the program's file. */
+static bool spares_input(const struct command *command)
+{
+    const char *inputs[] = {command->core_path, command->options.exe};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (output_overwrites(command->output_path, inputs[i])) {
+            fprintf(stderr,
+                    "corewalk: --output %s would overwrite the input %s\n",
+                    command->output_path,
+                    inputs[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
 static int open_and_run(struct command *command)
 {
     struct corewalk_error error = COREWALK_ERROR_INIT;
     struct corewalk_session *session;
     struct output output;
+    if (!spares_input(command)) {
+        return EXIT_USAGE;
+    }
     if (!output_open(command->output_path, &output)) {
         return EXIT_CANNOT;
     }

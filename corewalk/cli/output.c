@@ -22,13 +22,27 @@ static bool is_special(const char *path)
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
+bool output_is_standard(const char *path)
+{
+    return path == NULL || strcmp(path, "-") == 0;
+}
+
+bool output_overwrites(const char *path, const char *input)
+{
+    struct stat there;
+    struct stat read;
+    return !output_is_standard(path) && input != NULL && stat(path, &there) == 0 &&
+           stat(input, &read) == 0 && there.st_dev == read.st_dev && there.st_ino == read.st_ino;
+}
+
 bool output_open(const char *path, struct output *ret_output)
 {
-    struct output output = {.fd = STDOUT_FILENO, .path = path};
-    if (path == NULL) {
+    struct output output = {.fd = STDOUT_FILENO};
+    if (output_is_standard(path)) {
         *ret_output = output;
         return true;
     }
+    output.path = path;
     if (is_special(path)) {
         output.fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {

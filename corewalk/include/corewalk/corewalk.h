@@ -7,7 +7,7 @@
  *         errx(2, "%s", error.text);
  *     }
  *     struct corewalk_request request = {.size = sizeof request, .verb = "analyze"};
- *     corewalk_run(session, &request, write_to_stdout, NULL, &error);
+ *     corewalk_run(session, &request, write_to_stdout, NULL, NULL, &error);
  *     corewalk_close(session);
  *
  * A session is one target, analysed step by step as verbs need it; a second verb reuses what the
