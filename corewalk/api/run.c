@@ -117,6 +117,16 @@ static struct corewalk_request read_request(const struct corewalk_request *reque
     return copy;
 }
 
+/* An older caller's record is shorter: it gets what it has room for. */
+static void write_outcome(struct corewalk_outcome outcome, struct corewalk_outcome *ret_outcome)
+{
+    if (ret_outcome != NULL) {
+        outcome.size = ret_outcome->size;
+        memcpy(
+            ret_outcome, &outcome, outcome.size < sizeof outcome ? outcome.size : sizeof outcome);
+    }
+}
+
 int corewalk_check(const struct corewalk_request *request, struct corewalk_error *error)
 {
     struct cw_error err = CW_ERROR_INIT;
@@ -139,10 +149,7 @@ int corewalk_run(struct corewalk_session *session,
     if (cw_request_check(&wanted, &err) == CW_OK) {
         answer(session, &wanted, &writer, &err);
     }
-    if (ret_outcome != NULL && ret_outcome->size >= sizeof *ret_outcome) {
-        ret_outcome->is_incomplete = is_incomplete(session);
-        ret_outcome->exceeded_fail_if = 0;
-    }
+    write_outcome((struct corewalk_outcome){.is_incomplete = is_incomplete(session)}, ret_outcome);
     return cw_error_export(&err, error);
 }
 

@@ -32,3 +32,20 @@ struct corewalk_session {
 enum cw_status cw_session_advance(struct corewalk_session *session,
                                   enum cw_stage stage,
                                   struct cw_error *err);
+
+/* Options of an older caller are shorter: what they lack is zero. `options` may be NULL. */
+struct corewalk_options cw_session_options(const struct corewalk_options *options);
+
+/* A session without a target; NULL when there is no memory. */
+struct corewalk_session *cw_session_allocate(const struct corewalk_options *options,
+                                             struct cw_error *err);
+
+/*
+ * The end of every corewalk_open_…: with *err set by opening the target, or when preparing it
+ * fails, closes the session and exports the error.
+ */
+int cw_session_finish_open(struct corewalk_session *session,
+                           const struct corewalk_options *options,
+                           struct cw_error *err,
+                           struct corewalk_session **ret_session,
+                           struct corewalk_error *error);

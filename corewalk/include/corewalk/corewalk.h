@@ -27,7 +27,13 @@
 extern "C" {
 #endif
 
-/* Raised when something here changes so that older callers break. */
+/*
+ * Raised when something here changes so that older callers break. Until then structs with a `size`
+ * (options, callback, request, outcome) may grow at their end: the library reads and writes only as
+ * much of them as the caller's `size` says, and takes the rest as zero. struct corewalk_verb, which
+ * only the library makes, may grow, too. All others are frozen: error, segment, thread, option and
+ * setting.
+ */
 #define COREWALK_ABI 1
 
 #if defined(__GNUC__)

@@ -1,4 +1,5 @@
 /* api: sessions over the public header alone, as a caller uses them. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +200,28 @@ static void a_callback_without_its_size_is_refused(void)
                     COREWALK_ERROR_ARGUMENT);
 }
 
+/* Callers that were built with the structs as they were when they ended earlier. */
+static void shorter_structs_of_older_callers_do(void)
+{
+    struct corewalk_callback callback = callback_target();
+    struct corewalk_session *session = NULL;
+    callback.size = offsetof(struct corewalk_callback, context);
+    callback.context = &session; /* not the library's to see */
+    CU_ASSERT_EQUAL_FATAL(corewalk_open_callback(&callback, NULL, &session, NULL), COREWALK_OK);
+
+    static struct text text;
+    struct corewalk_outcome outcome = {.size = offsetof(struct corewalk_outcome, exceeded_fail_if),
+                                       .exceeded_fail_if = 7};
+    struct corewalk_request request = {
+        .size = offsetof(struct corewalk_request, format), .verb = "analyze", .format = "none"};
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
+    CU_ASSERT_TRUE(outcome.is_incomplete);
+    CU_ASSERT_EQUAL(outcome.exceeded_fail_if, 7);
+    CU_ASSERT_EQUAL(outcome.size, offsetof(struct corewalk_outcome, exceeded_fail_if));
+    corewalk_close(session);
+}
+
 static void the_library_says_what_it_is(void)
 {
     uint64_t bytes = 0;
@@ -221,4 +244,5 @@ CW_TEST_MAIN("api/session",
              CW_TEST(a_cancelled_page_is_printed_as_far_as_it_went),
              CW_TEST(what_is_no_core_is_refused),
              CW_TEST(a_callback_without_its_size_is_refused),
+             CW_TEST(shorter_structs_of_older_callers_do),
              CW_TEST(the_library_says_what_it_is))
