@@ -30,6 +30,7 @@ struct cw_analysis_input {
     const struct cw_notes *coverage;
     const struct cw_notes *findings;
     const struct corewalk_request *request; /* already checked against the verb's options */
+    const struct cw_progress *progress;     /* for long streams; may be NULL */
     struct cw_arena *memory;                /* for what the report borrows; lives with the report */
 };
 

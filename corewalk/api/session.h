@@ -19,6 +19,7 @@ struct corewalk_session {
     size_t stack_count;
     struct cw_heap heap;
     struct cw_classification classification;
+    char missing[400]; /* corewalk_outcome.missing of the last run */
     bool has_heap;
     bool has_classification;
     int (*caller_progress)(void *context, const char *phase, uint64_t done, uint64_t total);

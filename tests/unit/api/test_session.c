@@ -112,6 +112,21 @@ static void a_page_without_a_heap_says_so(void)
     corewalk_close(session);
 }
 
+static void what_rows_cannot_say_stands_in_the_outcome(void)
+{
+    static struct text text;
+    struct corewalk_session *session = open_session(NULL);
+    struct corewalk_outcome outcome = {.size = sizeof outcome};
+    struct corewalk_request request = {.size = sizeof request, .verb = "list"};
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
+    CU_ASSERT_TRUE(outcome.is_incomplete);
+    const char *missing = outcome.missing != NULL ? outcome.missing : "";
+    CU_ASSERT_TRUE(strlen(missing) > 0);
+    CU_ASSERT_PTR_NULL(strchr(missing, '\n'));
+    corewalk_close(session);
+}
+
 static void a_wrong_request_is_an_argument_error(void)
 {
     struct corewalk_session *session = open_session(NULL);
@@ -168,9 +183,12 @@ static void a_cancelled_page_is_printed_as_far_as_it_went(void)
     CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
     CU_ASSERT_TRUE(outcome.is_incomplete);
     CU_ASSERT_PTR_NOT_NULL(strstr(text.bytes, "interrupted"));
+    CU_ASSERT_PTR_NULL(outcome.missing);
+    struct corewalk_error error = COREWALK_ERROR_INIT;
     request.verb = "histogram";
-    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL),
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, &error),
                     COREWALK_ERROR_CANCELLED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "interrupted"));
     corewalk_close(session);
 }
 
@@ -238,6 +256,7 @@ static void the_library_says_what_it_is(void)
 CW_TEST_MAIN("api/session",
              CW_TEST(every_verb_answers_in_every_format),
              CW_TEST(a_page_without_a_heap_says_so),
+             CW_TEST(what_rows_cannot_say_stands_in_the_outcome),
              CW_TEST(a_wrong_request_is_an_argument_error),
              CW_TEST(a_receiver_that_is_gone_is_an_io_error),
              CW_TEST(a_tiny_budget_is_a_memory_error),
