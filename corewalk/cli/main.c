@@ -70,6 +70,9 @@ static int run(struct corewalk_session *session, struct command *command, struct
     if (status != COREWALK_OK) {
         fprintf(stderr, "corewalk: %s\n", error.text);
     }
+    if (status == COREWALK_OK && outcome.missing != NULL) {
+        fprintf(stderr, "corewalk: incomplete: %s\n", outcome.missing);
+    }
     return exit_status_of(status, &outcome);
 }
 
@@ -158,11 +161,15 @@ static int run_help(const char *name)
     return EXIT_DONE;
 }
 
-/* `corewalk CORE` is `corewalk analyze CORE`: the name of an existing file is no mistyped verb. */
+/*
+ * `corewalk [OPTION]... CORE` is `corewalk analyze …`: an option, a name that no verb can have, or
+ * that of an existing file, is no mistyped verb.
+ */
 static int run_core(int argc, char **argv)
 {
-    const struct corewalk_verb *analyze = verb_named("analyze");
-    return access(argv[1], F_OK) == 0 ? run_verb(analyze, argc, argv) : unknown_verb(argv[1]);
+    const char *first = argv[1];
+    bool is_core = first[0] == '-' || strpbrk(first, "/.") != NULL || access(first, F_OK) == 0;
+    return is_core ? run_verb(verb_named("analyze"), argc, argv) : unknown_verb(first);
 }
 
 int main(int argc, char **argv)
@@ -182,7 +189,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (strcmp(first, "--words") == 0 && second != NULL) {
-        return help_words(second, argc > 3 ? argv[3] : NULL, stdout) ? EXIT_DONE : EXIT_USAGE;
+        return help_words(argv + 2, stdout) ? EXIT_DONE : EXIT_USAGE;
     }
     const struct corewalk_verb *verb = verb_named(first);
     return verb != NULL ? run_verb(verb, argc - 1, argv + 1) : run_core(argc, argv);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/progress.h"
+
 static bool fail(const char *path)
 {
     fprintf(stderr, "corewalk: cannot write %s: %s\n", path, strerror(errno));
@@ -39,6 +41,7 @@ bool output_open(const char *path, struct output *ret_output)
 {
     struct output output = {.fd = STDOUT_FILENO};
     if (output_is_standard(path)) {
+        output.is_terminal = isatty(output.fd) == 1;
         *ret_output = output;
         return true;
     }
@@ -62,6 +65,9 @@ bool output_open(const char *path, struct output *ret_output)
 int output_write(void *context, const char *bytes, size_t count)
 {
     struct output *output = context;
+    if (output->is_terminal) {
+        progress_end(); /* it would stand in the middle of the result */
+    }
     while (count > 0) {
         ssize_t written = write(output->fd, bytes, count);
         if (written < 0 && errno == EINTR) {

@@ -8,7 +8,8 @@ struct output {
     int fd;
     const char *path;     /* NULL: standard output */
     char *temporary_path; /* beside `path`, renamed at the end; NULL: written in place */
-    int os_error;         /* of the first write that failed, or 0 */
+    bool is_terminal;
+    int os_error; /* of the first write that failed, or 0 */
 };
 
 /* NULL and "-" are standard output. */
