@@ -18,6 +18,16 @@ enum cw_stage {
     CW_STAGE_CLASSIFY,
 };
 
+/* What the time goes into; a session does each once, but for the report. */
+enum cw_phase {
+    CW_PHASE_TARGET,
+    CW_PHASE_IMAGE,
+    CW_PHASE_HEAP,
+    CW_PHASE_CLASSIFY,
+    CW_PHASE_REPORT, /* up to its rendering */
+    CW_PHASE_COUNT,
+};
+
 /* Everything known about the target. Parts of stages that did not run are zeroed. */
 struct cw_analysis_input {
     const struct cw_target *target;
@@ -29,9 +39,11 @@ struct cw_analysis_input {
     const struct cw_classification *classification;
     const struct cw_notes *coverage;
     const struct cw_notes *findings;
+    const double *phase_seconds; /* CW_PHASE_COUNT of them; 0 where a phase did not run */
     const struct corewalk_request *request; /* already checked against the verb's options */
     const struct cw_progress *progress;     /* for long streams; may be NULL */
-    struct cw_arena *memory;                /* for what the report borrows; lives with the report */
+    struct cw_pool *pool;
+    struct cw_arena *memory; /* for what the report borrows; lives with the report */
 };
 
 struct cw_analysis {

@@ -14,6 +14,7 @@ static enum cw_status report_page(const struct cw_analysis_input *input,
     cw_section_target(input, report);
     cw_section_verdict(input, &ledger, report);
     cw_section_ledger(&ledger, report);
+    cw_section_mappings(&ledger, report);
     cw_section_heap(input, report);
     cw_section_populations(input, cw_page_population_count(input), report);
     cw_section_findings(input, report);

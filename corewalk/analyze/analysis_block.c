@@ -64,8 +64,10 @@ static void add_chunk(const struct cw_analysis_input *input,
         cw_classification_of(input->classification, chunk.index);
     const struct cw_extent *extent = &input->heap->chunks.extents[chunk.extent_index];
     char arena[CW_ARENA_TEXT];
-    const char *arena_text =
-        cw_report_printf(report, "%s", cw_arena_text(input->heap, extent->arena_index, arena));
+    struct cw_cell arena_cell = cw_arena_cell(input->heap, extent->arena_index, arena);
+    if (arena_cell.unit == CW_UNIT_TEXT) {
+        arena_cell.text = cw_report_printf(report, "%s", arena_cell.text);
+    }
     struct cw_cell absent = cw_cell_absent();
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "block", NULL, COLUMNS(columns));
@@ -81,7 +83,7 @@ static void add_chunk(const struct cw_analysis_input *input,
             cw_cell_text(cw_chunk_state_name(chunk.state)),
             cw_cell_bytes(chunk.size_bytes),
             cw_cell_bytes(cw_heap_usable_bytes(input->heap, &chunk)),
-            cw_cell_text(arena_text),
+            arena_cell,
             population != NULL ? cw_cell_text(population->name) : absent,
             population != NULL ? cw_cell_text(cw_population_kind_name(population->kind)) : absent,
             population != NULL ? cw_cell_text(cw_confidence_name(population->confidence)) : absent,

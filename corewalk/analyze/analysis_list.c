@@ -28,7 +28,7 @@ static bool add_row(const struct cw_analysis_input *input,
         cw_cell_address(cw_heap_user_address(input->heap, chunk)),
         cw_cell_bytes(chunk->size_bytes),
         cw_cell_text(cw_chunk_state_name(chunk->state)),
-        cw_cell_text(cw_arena_text(input->heap, extent->arena_index, arena)),
+        cw_arena_cell(input->heap, extent->arena_index, arena),
         population != NULL ? cw_cell_text(population->name) : cw_cell_absent(),
         population != NULL ? cw_cell_text(cw_population_kind_name(population->kind))
                            : cw_cell_absent(),
@@ -147,7 +147,7 @@ const struct cw_analysis cw_analysis_list = {
             .summary = "every chunk, one a line, filtered",
             .description =
                 "Lists chunks by address: the address that malloc returned, the size with the "
-                "allocator's header, the state, the arena (- for a mapping of its own) and the "
+                "allocator's header, the state, the arena (none for a mapping of its own) and the "
                 "name. With --format json each line is an object (JSON Lines). Filters combine.",
             .options = options,
             .option_count = sizeof options / sizeof options[0],

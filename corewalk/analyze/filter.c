@@ -136,15 +136,15 @@ bool cw_filter_passes(const struct cw_filter *filter,
            (filter->name == NULL || name_passes(filter, chunk->index));
 }
 
-const char *cw_arena_text(const struct cw_heap *heap, uint32_t arena_index, char *buffer)
+struct cw_cell cw_arena_cell(const struct cw_heap *heap, uint32_t arena_index, char *buffer)
 {
     if (arena_index == CW_NONE) {
-        return "-";
+        return cw_cell_absent();
     }
     const struct cw_heap_arena *arena = &heap->arenas[arena_index];
     if (arena->kind == CW_ARENA_MAIN) {
-        return "main";
+        return cw_cell_text("main");
     }
     snprintf(buffer, CW_ARENA_TEXT, "0x%" PRIx64, arena->address);
-    return buffer;
+    return cw_cell_text(buffer);
 }

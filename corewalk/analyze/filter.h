@@ -47,6 +47,9 @@ bool cw_filter_passes(const struct cw_filter *filter,
                       const struct cw_chunk *chunk,
                       uint32_t arena_index);
 
-/* "main", "0x7f…", or "-" for mmapped chunks, into a buffer of CW_ARENA_TEXT bytes. */
+/*
+ * "main" or "0x7f…", in a buffer of CW_ARENA_TEXT bytes that must outlive the cell; absent for
+ * mmapped chunks, which are in none.
+ */
 #define CW_ARENA_TEXT 24
-const char *cw_arena_text(const struct cw_heap *heap, uint32_t arena_index, char *buffer);
+struct cw_cell cw_arena_cell(const struct cw_heap *heap, uint32_t arena_index, char *buffer);

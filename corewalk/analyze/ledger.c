@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/zero_pages.h"
+#include "base/map.h"
 #include "base/text.h"
 
 /* Rows in the order in which they are made; modules and files follow. */
@@ -30,8 +32,8 @@ static const struct {
     const char *label;
 } owners[OWNER_COUNT] = {
     [OWNER_USED] = {"heap-used", "heap: used"},
-    [OWNER_MMAPPED] = {"mmapped", "heap: used, mmapped chunks"},
-    [OWNER_TCACHE] = {"heap-tcache", "heap: free, in thread caches"},
+    [OWNER_MMAPPED] = {"mmapped", "heap: used, mmapped"},
+    [OWNER_TCACHE] = {"heap-tcache", "heap: free, in tcache"},
     [OWNER_FASTBIN] = {"heap-fastbin", "heap: free, in fastbins"},
     [OWNER_BINNED] = {"heap-binned", "heap: free, in bins"},
     [OWNER_TOP] = {"heap-top", "heap: free, at the top"},
@@ -40,7 +42,7 @@ static const struct {
     [OWNER_RESERVE] = {"heap-reserve", "heap: reserved by arenas"},
     [OWNER_STACK] = {"stack", "thread stacks"},
     [OWNER_SHARED] = {"shared", "shared memory"},
-    [OWNER_ANONYMOUS] = {"anonymous", "other anonymous mappings"},
+    [OWNER_ANONYMOUS] = {"anonymous", "other anonymous memory"},
 };
 
 /*
@@ -74,9 +76,12 @@ struct sweep {
     const struct cw_analysis_input *input;
     const struct cw_heap *heap;
     struct cw_arena *memory;
+    struct cw_ledger *ledger;
     struct layer layers[LAYER_COUNT]; /* the stronger first */
     struct cw_tally totals[OWNER_COUNT];
+    uint64_t zero_bytes[OWNER_COUNT];
     struct cw_vector named; /* struct cw_ledger_row: one for each module or file */
+    struct cw_map named_index;
     uint64_t *extent_bytes; /* of each extent, how much is writable memory */
 };
 
@@ -215,41 +220,77 @@ static bool is_shared_path(const char *path)
     return false;
 }
 
-/* Adds to the row of a module's data or of a mapped file, made when it is new. */
-static bool charge_named(struct sweep *sweep, const char *owner, const char *name, uint64_t bytes)
+/* Keeps the largest ones, in order. */
+static void keep_mapping(struct cw_ledger *ledger, const struct cw_ledger_mapping *mapping)
 {
-    for (size_t i = 0; i < sweep->named.count; i++) {
-        struct cw_ledger_row *row = cw_vector_at(&sweep->named, i);
-        if (row->owner == owner && strcmp(row->label, name) == 0) {
-            cw_tally_add(&row->total, bytes);
-            return true;
+    size_t place = ledger->mapping_count;
+    while (place > 0 && ledger->mappings[place - 1].size_bytes < mapping->size_bytes) {
+        place--;
+    }
+    if (place == CW_LEDGER_MAPPINGS) {
+        return;
+    }
+    if (ledger->mapping_count < CW_LEDGER_MAPPINGS) {
+        ledger->mapping_count++;
+    }
+    for (size_t i = ledger->mapping_count - 1; i > place; i--) {
+        ledger->mappings[i] = ledger->mappings[i - 1];
+    }
+    ledger->mappings[place] = *mapping;
+}
+
+static void charge_owner(struct sweep *sweep,
+                         enum owner owner,
+                         const struct cw_ledger_mapping *stretch)
+{
+    cw_tally_add(&sweep->totals[owner], stretch->size_bytes);
+    sweep->zero_bytes[owner] += stretch->zero_bytes;
+}
+
+/* Adds to the row of a module's data or of a mapped file, made when it is new. */
+static bool charge_named(struct sweep *sweep,
+                         const char *owner,
+                         const char *name,
+                         const struct cw_ledger_mapping *stretch)
+{
+    bool is_new;
+    uint64_t *index =
+        cw_map_insert(&sweep->named_index, cw_map_hash_text(name, (uint64_t)owner[0]), &is_new);
+    if (index == NULL) {
+        return false;
+    }
+    if (is_new) {
+        struct cw_ledger_row row = {.owner = owner, .label = name};
+        *index = sweep->named.count;
+        if (!cw_vector_append(&sweep->named, &row)) {
+            return false;
         }
     }
-    struct cw_ledger_row row = {.owner = owner, .label = name, .total = {1, bytes}};
-    return cw_vector_append(&sweep->named, &row);
+    struct cw_ledger_row *row = cw_vector_at(&sweep->named, *index);
+    cw_tally_add(&row->total, stretch->size_bytes);
+    row->zero_bytes += stretch->zero_bytes;
+    return true;
 }
 
 /* Memory that nobody claimed: the region itself says what it is. */
 static bool charge_region(struct sweep *sweep,
                           const struct cw_region *region,
-                          cw_addr at,
-                          uint64_t bytes)
+                          const struct cw_ledger_mapping *stretch)
 {
-    const struct cw_module *module = cw_image_module_at(sweep->input->image, at);
+    const struct cw_module *module = cw_image_module_at(sweep->input->image, stretch->start);
     if (module != NULL) {
-        return charge_named(sweep, "module", module->name, bytes);
+        return charge_named(sweep, "module", module->name, stretch);
     }
     const char *path = cw_region_path(sweep->input->space, region);
-    if (path == NULL) {
-        cw_tally_add(&sweep->totals[OWNER_ANONYMOUS], bytes);
-        return true;
+    if (path == NULL && region->provenance == CW_HELD) {
+        keep_mapping(sweep->ledger, stretch);
     }
-    if (is_shared_path(path)) {
-        cw_tally_add(&sweep->totals[OWNER_SHARED], bytes);
+    if (path == NULL || is_shared_path(path)) {
+        charge_owner(sweep, path == NULL ? OWNER_ANONYMOUS : OWNER_SHARED, stretch);
         return true;
     }
     const char *name = cw_text_escape_copy(sweep->memory, last_component(path));
-    return name != NULL && charge_named(sweep, "file", name, bytes);
+    return name != NULL && charge_named(sweep, "file", name, stretch);
 }
 
 /* The first claim of a layer that ends above the address, or NULL. */
@@ -288,24 +329,40 @@ static const struct claim *claim_at(const struct sweep *sweep, cw_addr at, uint6
     return NULL;
 }
 
+static bool charge_stretch(struct sweep *sweep,
+                           const struct cw_region *region,
+                           const struct claim *claim,
+                           const struct cw_ledger_mapping *stretch)
+{
+    if (claim == NULL || claim->owner == OWNER_BY_PATH) {
+        return charge_region(sweep, region, stretch);
+    }
+    if (claim->extent_index != CW_NONE) {
+        sweep->extent_bytes[claim->extent_index] += stretch->size_bytes;
+    } else {
+        charge_owner(sweep, claim->owner, stretch);
+    }
+    return true;
+}
+
 static bool sweep_region(struct sweep *sweep, const struct cw_region *region)
 {
+    const struct cw_analysis_input *input = sweep->input;
     cw_addr at = region->start;
     uint64_t left = region->size_bytes;
     while (left > 0) {
-        uint64_t bytes = left;
-        const struct claim *claim = claim_at(sweep, at, &bytes);
-        if (claim == NULL || claim->owner == OWNER_BY_PATH) {
-            if (!charge_region(sweep, region, at, bytes)) {
-                return false;
-            }
-        } else if (claim->extent_index != CW_NONE) {
-            sweep->extent_bytes[claim->extent_index] += bytes;
-        } else {
-            cw_tally_add(&sweep->totals[claim->owner], bytes);
+        struct cw_ledger_mapping stretch = {.start = at, .size_bytes = left};
+        const struct claim *claim = claim_at(sweep, at, &stretch.size_bytes);
+        bool is_heap = claim != NULL && claim->extent_index != CW_NONE;
+        if (!is_heap && region->provenance == CW_HELD) {
+            stretch.zero_bytes =
+                cw_zero_page_bytes(input->space, input->pool, at, stretch.size_bytes);
         }
-        at += bytes;
-        left -= bytes;
+        if (!charge_stretch(sweep, region, claim, &stretch)) {
+            return false;
+        }
+        at += stretch.size_bytes;
+        left -= stretch.size_bytes;
     }
     return true;
 }
@@ -366,7 +423,7 @@ static bool add_named_rows(struct sweep *sweep,
                            uint64_t least_bytes,
                            struct cw_vector *rows)
 {
-    struct cw_tally rest = {0};
+    struct cw_ledger_row rest = {.owner = owner};
     uint64_t rest_names = 0;
     size_t shown = 0;
     bool is_module = strcmp(owner, "module") == 0;
@@ -376,7 +433,8 @@ static bool add_named_rows(struct sweep *sweep,
             continue;
         }
         if (shown >= MOST_NAMED_ROWS || row.total.bytes < least_bytes) {
-            cw_tally_merge(&rest, &row.total);
+            cw_tally_merge(&rest.total, &row.total);
+            rest.zero_bytes += row.zero_bytes;
             rest_names++;
             continue;
         }
@@ -390,15 +448,14 @@ static bool add_named_rows(struct sweep *sweep,
     if (rest_names == 0) {
         return true;
     }
-    struct cw_ledger_row row = {.owner = owner, .total = rest};
-    row.label = cw_arena_printf(sweep->memory,
-                                "%s%" PRIu64 " %s%s%s",
-                                is_module ? "data of " : "",
-                                rest_names,
-                                shown > 0 ? "other " : "",
-                                is_module ? "module" : "mapped file",
-                                rest_names == 1 ? "" : "s");
-    return row.label != NULL && cw_vector_append(rows, &row);
+    rest.label = cw_arena_printf(sweep->memory,
+                                 "%s%" PRIu64 " %s%s%s",
+                                 is_module ? "data of " : "",
+                                 rest_names,
+                                 shown > 0 ? "other " : "",
+                                 is_module ? "module" : "mapped file",
+                                 rest_names == 1 ? "" : "s");
+    return rest.label != NULL && cw_vector_append(rows, &rest);
 }
 
 static bool make_rows(struct sweep *sweep, struct cw_ledger *ledger)
@@ -408,8 +465,9 @@ static bool make_rows(struct sweep *sweep, struct cw_ledger *ledger)
     bool made = true;
     for (size_t i = 0; i < OWNER_COUNT && made; i++) {
         if (sweep->totals[i].bytes > 0) {
-            made = cw_vector_append(
-                &rows, &(struct cw_ledger_row){owners[i].owner, owners[i].label, sweep->totals[i]});
+            struct cw_ledger_row row = {
+                owners[i].owner, owners[i].label, sweep->totals[i], sweep->zero_bytes[i]};
+            made = cw_vector_append(&rows, &row);
         }
     }
     cw_vector_sort(&sweep->named, compare_rows);
@@ -417,6 +475,9 @@ static bool make_rows(struct sweep *sweep, struct cw_ledger *ledger)
     made = made && add_named_rows(sweep, "module", least_bytes, &rows) &&
            add_named_rows(sweep, "file", least_bytes, &rows);
     cw_vector_sort(&rows, compare_rows);
+    for (size_t i = 0; i < rows.count; i++) {
+        ledger->zero_bytes += ((const struct cw_ledger_row *)cw_vector_at(&rows, i))->zero_bytes;
+    }
     ledger->row_count = rows.count;
     ledger->rows = cw_arena_alloc_array(sweep->memory, rows.count, sizeof(struct cw_ledger_row));
     made = made && (ledger->rows != NULL || rows.count == 0);
@@ -451,15 +512,17 @@ enum cw_status cw_ledger_create(const struct cw_analysis_input *input,
 {
     struct cw_arena *memory = input->memory;
     const struct cw_heap *heap = input->heap;
-    struct sweep sweep = {.input = input, .heap = heap, .memory = memory};
     struct cw_ledger ledger = {0};
+    struct sweep sweep = {.input = input, .heap = heap, .memory = memory, .ledger = &ledger};
     cw_vector_init(&sweep.named, memory->budget, sizeof(struct cw_ledger_row));
+    cw_map_init(&sweep.named_index, memory->budget);
     bool made = claim_heap(&sweep) && claim_stacks(&sweep) && claim_modules(&sweep) &&
                 sweep_space(&sweep, &ledger);
     if (made && heap != NULL) {
         charge_chunks(&sweep, heap);
     }
     made = made && make_rows(&sweep, &ledger);
+    cw_map_deinit(&sweep.named_index);
     cw_vector_deinit(&sweep.named);
     if (!made) {
         return cw_error_set_memory(err, "the ledger");

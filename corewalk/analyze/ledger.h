@@ -11,13 +11,26 @@ struct cw_ledger_row {
     const char *owner;     /* stable, for machines: "heap-used", "stack", "module" … */
     const char *label;     /* for people; escaped */
     struct cw_tally total; /* count: chunks, stacks, mappings */
+    uint64_t zero_bytes;   /* of all-zero pages; not counted in the heap */
 };
+
+/* Anonymous memory of unknown purpose, none of it missing. */
+struct cw_ledger_mapping {
+    cw_addr start;
+    uint64_t size_bytes;
+    uint64_t zero_bytes;
+};
+
+#define CW_LEDGER_MAPPINGS 5
 
 struct cw_ledger {
     uint64_t total_bytes;       /* of all writable memory */
     uint64_t missing_bytes;     /* of that, what the target does not hold */
+    uint64_t zero_bytes;        /* of that, all-zero pages outside the heap */
     struct cw_ledger_row *rows; /* by bytes descending, then owner, then label */
     size_t row_count;
+    struct cw_ledger_mapping mappings[CW_LEDGER_MAPPINGS]; /* the largest, by bytes descending */
+    size_t mapping_count;
 };
 
 /* `input->heap` may be NULL: the walk did not happen. Everything lives in `input->memory`. */

@@ -22,9 +22,20 @@ static const char *target_word(const struct cw_analysis_input *input, struct cw_
     if (is_plain_word(path)) {
         return cw_report_printf(report, " %s", path);
     }
-    /* Quotes inside a path are rare enough to be left to the reader. */
+    /* A quote ends the quoted word, stands escaped, and begins the next one. */
+    const char *quoted = "";
+    for (const char *part = path;; part++) {
+        size_t length = strcspn(part, "'");
+        quoted = cw_report_printf(report, "%s%.*s", quoted, (int)length, part);
+        part += length;
+        if (*part == '\0') {
+            break;
+        }
+        quoted = cw_report_printf(report, "%s'\\''", quoted);
+    }
     const char *escaped = cw_text_escape_copy(report->arena, path);
-    return cw_report_printf(report, " '%s'", escaped != NULL ? escaped : "");
+    bool is_printable = escaped != NULL && strcmp(escaped, path) == 0;
+    return is_printable ? cw_report_printf(report, " '%s'", quoted) : " CORE";
 }
 
 const char *cw_section_command(const struct cw_analysis_input *input,

@@ -15,8 +15,13 @@ static void add_population(struct cw_report *report,
                            uint64_t held_bytes,
                            size_t id)
 {
-    const char *how = cw_report_printf(
-        report, "%s (%s)", population->evidence, cw_confidence_name(population->confidence));
+    /* Of a size there is nothing to be sure or unsure of. */
+    const char *how = population->kind == CW_POPULATION_SIZE
+                          ? population->evidence
+                          : cw_report_printf(report,
+                                             "%s (%s)",
+                                             population->evidence,
+                                             cw_confidence_name(population->confidence));
     cw_report_add_row(report,
                       section,
                       (struct cw_cell[]){
@@ -81,12 +86,14 @@ static const char *rest_text(const struct cw_classification *classification,
     for (size_t i = shown_count; i < classification->population_count; i++) {
         rest_bytes += classification->populations[i].total.bytes;
     }
+    double percent = 100 * (double)rest_bytes / (double)held_bytes;
+    const char *share = percent < 0.1 ? "<0.1 %" : cw_report_printf(report, "%.1f %%", percent);
     return cw_report_printf(report,
-                            "%zu more kind%s: %s, %.1f %%.",
+                            "%zu more kind%s: %s, %s.",
                             rest_count,
                             rest_count == 1 ? "" : "s",
                             cw_text_size(rest_bytes, size),
-                            100 * (double)rest_bytes / (double)held_bytes);
+                            share);
 }
 
 size_t cw_page_population_count(const struct cw_analysis_input *input)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/completeness.h"
 #include "analyze/sections.h"
 #include "base/text.h"
 
@@ -63,13 +64,13 @@ static const char *process_text(const struct cw_target *target, struct cw_report
                      ? cw_report_printf(report, ", signal SIG%s", abbreviation)
                      : cw_report_printf(report, ", signal %" PRIu32, target->signal);
     }
-    return cw_report_printf(report,
-                            "%s%zu thread%s, %s%s",
-                            pid,
-                            target->thread_count,
-                            target->thread_count == 1 ? "" : "s",
-                            cw_arch_name(target->arch),
-                            signal);
+    const char *threads = target->thread_count == 0
+                              ? "threads unknown"
+                              : cw_report_printf(report,
+                                                 "%zu thread%s",
+                                                 target->thread_count,
+                                                 target->thread_count == 1 ? "" : "s");
+    return cw_report_printf(report, "%s%s, %s%s", pid, threads, cw_arch_name(target->arch), signal);
 }
 
 static const char *libc_text(const struct cw_analysis_input *input,
@@ -88,8 +89,9 @@ static const char *libc_text(const struct cw_analysis_input *input,
                            : "not recognised";
 }
 
-static const char *core_text(const struct cw_target *target, struct cw_report *report)
+static const char *core_text(const struct cw_analysis_input *input, struct cw_report *report)
 {
+    const struct cw_target *target = input->target;
     char size[CW_SIZE_TEXT];
     char missing[CW_SIZE_TEXT];
     if (target->path == NULL) {
@@ -99,10 +101,16 @@ static const char *core_text(const struct cw_target *target, struct cw_report *r
     char name[256];
     cw_text_escape(slash != NULL ? slash + 1 : target->path, name, sizeof name);
     cw_text_size(target->file_bytes, size);
-    cw_text_size(target->missing_bytes, missing);
-    return target->missing_bytes == 0
-               ? cw_report_printf(report, "%s, %s, complete", name, size)
-               : cw_report_printf(report, "%s, %s, TRUNCATED: %s missing", name, size, missing);
+    uint64_t missing_bytes = cw_missing_bytes(input);
+    if (cw_is_complete(input)) {
+        return cw_report_printf(report, "%s, %s, complete", name, size);
+    }
+    return missing_bytes == 0 ? cw_report_printf(report, "%s, %s, INCOMPLETE", name, size)
+                              : cw_report_printf(report,
+                                                 "%s, %s, INCOMPLETE: %s missing",
+                                                 name,
+                                                 size,
+                                                 cw_text_size(missing_bytes, missing));
 }
 
 static void add_coverage(const struct cw_analysis_input *input, struct cw_report *report)
@@ -163,7 +171,7 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         cw_cell_text(program_text(input, build_id, report)),
         cw_cell_text(process_text(target, report)),
         cw_cell_text(libc_text(input, version, report)),
-        cw_cell_text(core_text(target, report)),
+        cw_cell_text(core_text(input, report)),
         cw_cell_text(kind_name(target->kind)),
         optional_text(path),
         target->pid != 0 ? cw_cell_count(target->pid) : cw_cell_absent(),
@@ -176,8 +184,8 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         optional_text(layout != NULL ? layout->name : NULL),
         optional_text(layout != NULL ? layout->evidence : NULL),
         cw_cell_count(target->thread_count),
-        cw_cell_bool(target->missing_bytes == 0),
-        cw_cell_bytes(target->missing_bytes),
+        cw_cell_bool(cw_is_complete(input)),
+        cw_cell_bytes(cw_missing_bytes(input)),
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "target", NULL, COLUMNS(columns));

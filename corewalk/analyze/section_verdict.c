@@ -1,4 +1,8 @@
-/* Section "verdict": the answer first. It claims no more than what the stages so far can show. */
+/*
+ * Section "verdict": the answer first. It claims no more than what was examined: where memory is
+ * missing, the analysis was interrupted or the heap is damaged, that is the answer.
+ */
+#include <inttypes.h>
 #include <string.h>
 
 #include "analyze/sections.h"
@@ -7,8 +11,12 @@
 /* A share from which on one thing explains the process. */
 #define DOMINANT_SHARE 0.5
 
-/* Below this, free memory is not worth a word. */
+/* With a larger part of the memory missing, nothing can be said of the whole. */
+#define MISSING_SHARE 0.1
+
+/* Below these, free memory is not worth a word, and a process is small. */
 #define LEAST_HOARD_BYTES (UINT64_C(16) << 20)
+#define SMALL_BYTES       (UINT64_C(8) << 20)
 
 /* So many kinds of blocks may share the blame. */
 enum { MOST_DOMINANT = 3 };
@@ -16,8 +24,19 @@ enum { MOST_DOMINANT = 3 };
 #define LEAKS_UNKNOWN "Whether any of it is leaked was not examined."
 
 struct verdict {
-    const char *kind;
+    const char *kind;  /* of the JSON contract; NULL: none can be given */
+    const char *title; /* for people */
     const char *text;
+};
+
+/* What the answer rests on. */
+struct grounds {
+    const struct cw_analysis_input *input;
+    const struct cw_ledger *ledger;
+    struct cw_report *report;
+    uint64_t in_use_bytes; /* of the writable memory, what is there and not all zero */
+    uint64_t held_bytes;   /* by the program */
+    uint64_t idle_bytes;   /* freed, and kept by the allocator */
 };
 
 static double share_of(uint64_t part, uint64_t whole)
@@ -31,62 +50,97 @@ static const char *size_text(struct cw_report *report, uint64_t bytes)
     return cw_report_printf(report, "%s", cw_text_size(bytes, size));
 }
 
-/* Memory that the allocator keeps though the program has freed it. */
-static uint64_t free_bytes(const struct cw_heap *heap)
+static uint64_t idle_bytes(const struct cw_heap *heap)
 {
     return heap->by_state[CW_CHUNK_TCACHE].bytes + heap->by_state[CW_CHUNK_FASTBIN].bytes +
            heap->by_state[CW_CHUNK_BINNED].bytes + heap->by_state[CW_CHUNK_TOP].bytes;
 }
 
-static const char *heap_sentence(const struct cw_heap *heap,
-                                 const struct cw_ledger *ledger,
-                                 struct cw_report *report)
+static const char *heap_sentence(const struct grounds *grounds)
 {
-    struct cw_tally held = cw_heap_held(heap);
-    return cw_report_printf(report,
-                            "The program holds %s of heap, %.1f %% of its %s writable memory.",
-                            size_text(report, held.bytes),
-                            100 * share_of(held.bytes, ledger->total_bytes),
-                            size_text(report, ledger->total_bytes));
+    return cw_report_printf(
+        grounds->report,
+        "The program holds %s of heap, %.1f %% of the %s of writable memory that %s.",
+        size_text(grounds->report, grounds->held_bytes),
+        100 * share_of(grounds->held_bytes, grounds->in_use_bytes),
+        size_text(grounds->report, grounds->in_use_bytes),
+        grounds->ledger->zero_bytes > 0 ? "is not all zero" : "there is");
 }
 
-/* The largest owner that is not the heap, or NULL. */
+/* ---- nothing can be said ------------------------------------------------------------------- */
+
+static struct verdict judge_interrupted(void)
+{
+    return (struct verdict){
+        .title = "undetermined (interrupted)",
+        .text = "The analysis was interrupted before it could tell what fills the memory.",
+    };
+}
+
+static struct verdict judge_missing(const struct grounds *grounds)
+{
+    const struct cw_ledger *ledger = grounds->ledger;
+    return (struct verdict){
+        .title = "undetermined (the core is incomplete)",
+        .text = cw_report_printf(grounds->report,
+                                 "%s of the %s of writable memory, %.1f %%, is missing from the "
+                                 "core. What follows is true of the rest only.",
+                                 size_text(grounds->report, ledger->missing_bytes),
+                                 size_text(grounds->report, ledger->total_bytes),
+                                 100 * share_of(ledger->missing_bytes, ledger->total_bytes)),
+    };
+}
+
+/* ---- not the heap -------------------------------------------------------------------------- */
+
+static uint64_t row_in_use(const struct cw_ledger_row *row)
+{
+    return row->total.bytes - cw_min(row->zero_bytes, row->total.bytes);
+}
+
+/* The owner outside the heap that has most in use, or NULL. */
 static const struct cw_ledger_row *largest_other_row(const struct cw_ledger *ledger)
 {
+    const struct cw_ledger_row *largest = NULL;
     for (size_t i = 0; i < ledger->row_count; i++) {
-        const char *owner = ledger->rows[i].owner;
-        if (strncmp(owner, "heap-", strlen("heap-")) != 0 && strcmp(owner, "mmapped") != 0) {
-            return &ledger->rows[i];
+        const struct cw_ledger_row *row = &ledger->rows[i];
+        bool is_heap = strncmp(row->owner, "heap-", strlen("heap-")) == 0 ||
+                       strcmp(row->owner, "mmapped") == 0;
+        if (!is_heap && (largest == NULL || row_in_use(row) > row_in_use(largest))) {
+            largest = row;
         }
     }
-    return NULL;
+    return largest;
 }
 
-static struct verdict judge_other(const struct cw_heap *heap,
-                                  const struct cw_ledger *ledger,
-                                  struct cw_report *report)
+static struct verdict judge_other(const struct grounds *grounds, const struct cw_ledger_row *row)
 {
-    const struct cw_ledger_row *row = largest_other_row(ledger);
-    const char *where = row == NULL ? "Where the rest is, the ledger says."
-                                    : cw_report_printf(report,
-                                                       "The largest part is %s: %s.",
-                                                       row->label,
-                                                       size_text(report, row->total.bytes));
-    const char *heap_text = heap->allocator == NULL ? "No glibc heap was found in this process."
-                                                    : heap_sentence(heap, ledger, report);
-    return (struct verdict){"not-heap", cw_report_printf(report, "%s %s", heap_text, where)};
+    bool has_heap = grounds->input->heap->allocator != NULL;
+    const char *heap_text =
+        has_heap ? heap_sentence(grounds)
+                 : "No glibc heap was found: the program has an allocator of its own, or glibc's "
+                   "data cannot be seen.";
+    const char *where = row == NULL
+                            ? ""
+                            : cw_report_printf(grounds->report,
+                                               " Outside of that, the largest part is %s: %s.",
+                                               row->label,
+                                               size_text(grounds->report, row_in_use(row)));
+    return (struct verdict){
+        "not-heap", "not the heap", cw_report_printf(grounds->report, "%s%s", heap_text, where)};
 }
 
-static struct verdict judge_hoard(const struct cw_heap *heap,
-                                  const struct cw_ledger *ledger,
-                                  struct cw_report *report)
+/* ---- the heap ------------------------------------------------------------------------------ */
+
+static struct verdict judge_hoard(const struct grounds *grounds)
 {
     return (struct verdict){
         "hoard",
-        cw_report_printf(report,
+        "hoard",
+        cw_report_printf(grounds->report,
                          "%s The allocator keeps another %s that the program has freed.",
-                         heap_sentence(heap, ledger, report),
-                         size_text(report, free_bytes(heap)))};
+                         heap_sentence(grounds),
+                         size_text(grounds->report, grounds->idle_bytes))};
 }
 
 /* The largest populations, as few as fill DOMINANT_SHARE of what is held, at most the limit. */
@@ -105,81 +159,104 @@ static uint32_t dominant_count(const struct cw_classification *classification, u
     return 0;
 }
 
-static const char *population_phrase(const struct cw_population *population,
-                                     uint64_t held_bytes,
-                                     struct cw_report *report)
+static const char *population_phrase(const struct grounds *grounds, uint32_t index)
 {
+    const struct cw_population *population = &grounds->input->classification->populations[index];
     char count[CW_COUNT_TEXT];
-    return cw_report_printf(report,
-                            "%s (%.0f %%, %s blocks)",
+    return cw_report_printf(grounds->report,
+                            "%s (%.1f %%, %s block%s)",
                             population->name,
-                            100 * share_of(population->total.bytes, held_bytes),
-                            cw_text_count(population->total.count, count));
+                            100 * share_of(population->total.bytes, grounds->held_bytes),
+                            cw_text_count(population->total.count, count),
+                            population->total.count == 1 ? "" : "s");
 }
 
 /*
  * Where few kinds of blocks fill the heap, what grew is among them; whether they are leaked is
  * not known here, and the text says so.
  */
-static struct verdict judge_populations(const struct cw_analysis_input *input,
-                                        const struct cw_ledger *ledger,
-                                        struct cw_report *report)
+static struct verdict judge_populations(const struct grounds *grounds)
 {
-    const struct cw_classification *classification = input->classification;
-    uint64_t held_bytes = cw_heap_held(input->heap).bytes;
-    uint32_t count = dominant_count(classification, held_bytes);
+    uint32_t count = dominant_count(grounds->input->classification, grounds->held_bytes);
     const char *kinds = "";
     for (uint32_t i = 0; i < count; i++) {
         const char *link = i == 0 ? "" : i + 1 == count ? " and " : ", ";
-        kinds = cw_report_printf(
-            report,
-            "%s%s%s",
-            kinds,
-            link,
-            population_phrase(&classification->populations[i], held_bytes, report));
+        kinds =
+            cw_report_printf(grounds->report, "%s%s%s", kinds, link, population_phrase(grounds, i));
     }
-    const char *heap_text = heap_sentence(input->heap, ledger, report);
-    if (count == 0) {
+    const char *heap_text = heap_sentence(grounds);
+    if (grounds->in_use_bytes < SMALL_BYTES) {
         return (struct verdict){
             "healthy",
+            "nothing stands out",
             cw_report_printf(
-                report, "%s No few kinds of blocks stand out. %s", heap_text, LEAKS_UNKNOWN)};
+                grounds->report, "%s That is a small process. %s", heap_text, LEAKS_UNKNOWN)};
+    }
+    if (count == 0) {
+        return (struct verdict){"healthy",
+                                "nothing stands out",
+                                cw_report_printf(grounds->report,
+                                                 "%s No few kinds of blocks fill it. %s",
+                                                 heap_text,
+                                                 LEAKS_UNKNOWN)};
     }
     return (struct verdict){"growth",
-                            cw_report_printf(report,
+                            "growth",
+                            cw_report_printf(grounds->report,
                                              "%s If it grew, look at what fills it: %s. %s",
                                              heap_text,
                                              kinds,
                                              LEAKS_UNKNOWN)};
 }
 
-static struct verdict judge(const struct cw_analysis_input *input,
-                            const struct cw_ledger *ledger,
-                            struct cw_report *report)
+static struct verdict judge_whole(const struct grounds *grounds)
 {
-    const struct cw_heap *heap = input->heap;
-    uint64_t held = cw_heap_held(heap).bytes;
-    uint64_t idle = free_bytes(heap);
-    if (heap->allocator == NULL || share_of(held + idle, ledger->total_bytes) < DOMINANT_SHARE) {
-        return judge_other(heap, ledger, report);
+    const struct cw_ledger_row *other = largest_other_row(grounds->ledger);
+    uint64_t heap_bytes = grounds->held_bytes + grounds->idle_bytes;
+    if (grounds->input->heap->allocator == NULL ||
+        (other != NULL && row_in_use(other) > heap_bytes &&
+         share_of(heap_bytes, grounds->in_use_bytes) < DOMINANT_SHARE)) {
+        return judge_other(grounds, other);
     }
-    if (idle >= LEAST_HOARD_BYTES && share_of(idle, held + idle) >= DOMINANT_SHARE) {
-        return judge_hoard(heap, ledger, report);
+    if (grounds->idle_bytes >= LEAST_HOARD_BYTES &&
+        share_of(grounds->idle_bytes, heap_bytes) >= DOMINANT_SHARE) {
+        return judge_hoard(grounds);
     }
-    if (input->classification != NULL && input->classification->population_count > 0) {
-        return judge_populations(input, ledger, report);
-    }
-    return (struct verdict){"healthy",
-                            cw_report_printf(report,
-                                             "%s Nothing stands out. %s",
-                                             heap_sentence(heap, ledger, report),
-                                             LEAKS_UNKNOWN)};
+    return judge_populations(grounds);
 }
 
-/* For people "healthy" would claim more than was examined. */
-static const char *title_of(const char *kind)
+/* ---- damage -------------------------------------------------------------------------------- */
+
+static const struct cw_note *first_severe(const struct cw_notes *findings)
 {
-    return strcmp(kind, "healthy") == 0 ? "nothing stands out" : kind;
+    for (size_t i = 0; i < findings->items.count; i++) {
+        const struct cw_note *note = cw_note_at(findings, i);
+        if (note->severity == CW_SEVERE) {
+            return note;
+        }
+    }
+    return NULL;
+}
+
+static struct verdict judge(const struct grounds *grounds)
+{
+    const struct cw_ledger *ledger = grounds->ledger;
+    if (grounds->input->heap == NULL || grounds->input->classification == NULL) {
+        return judge_interrupted();
+    }
+    if (share_of(ledger->missing_bytes, ledger->total_bytes) > MISSING_SHARE) {
+        return judge_missing(grounds);
+    }
+    struct verdict verdict = judge_whole(grounds);
+    const struct cw_note *damage = first_severe(grounds->input->findings);
+    if (damage != NULL) {
+        verdict.title = "damaged heap";
+        verdict.text = cw_report_printf(grounds->report,
+                                        "The heap is damaged (see Findings): %s. %s",
+                                        damage->text,
+                                        verdict.text);
+    }
+    return verdict;
 }
 
 void cw_section_verdict(const struct cw_analysis_input *input,
@@ -190,14 +267,20 @@ void cw_section_verdict(const struct cw_analysis_input *input,
         {"kind", "", CW_COLUMN_DATA},
         {"text", "", CW_COLUMN_WRAP},
     };
-    if (input->heap == NULL) {
-        return;
+    struct grounds grounds = {.input = input, .ledger = ledger, .report = report};
+    grounds.in_use_bytes = ledger->total_bytes - ledger->zero_bytes - ledger->missing_bytes;
+    if (input->heap != NULL) {
+        grounds.held_bytes = cw_heap_held(input->heap).bytes;
+        grounds.idle_bytes = idle_bytes(input->heap);
     }
-    struct verdict verdict = judge(input, ledger, report);
-    struct cw_report_section *section =
-        cw_report_add(report, CW_SECTION_PROSE, "verdict", NULL, columns, 2);
-    section->title = cw_report_printf(report, "Verdict: %s", title_of(verdict.kind));
-    cw_report_add_row(report,
-                      section,
-                      (struct cw_cell[]){cw_cell_text(verdict.kind), cw_cell_text(verdict.text)});
+    struct verdict verdict = judge(&grounds);
+    /* Without a kind there is no verdict for machines. */
+    struct cw_report_section *section = cw_report_add(
+        report, CW_SECTION_PROSE, verdict.kind != NULL ? "verdict" : NULL, NULL, columns, 2);
+    section->title = cw_report_printf(report, "Verdict: %s", verdict.title);
+    cw_report_add_row(
+        report,
+        section,
+        (struct cw_cell[]){verdict.kind != NULL ? cw_cell_text(verdict.kind) : cw_cell_absent(),
+                           cw_cell_text(verdict.text)});
 }

@@ -21,6 +21,9 @@ void cw_section_verdict(const struct cw_analysis_input *input,
 /* "ledger": where the memory is. */
 void cw_section_ledger(const struct cw_ledger *ledger, struct cw_report *report);
 
+/* "mappings": the largest anonymous ones, where they matter. */
+void cw_section_mappings(const struct cw_ledger *ledger, struct cw_report *report);
+
 /* "heap": the allocator's sums, and its arenas. */
 void cw_section_heap(const struct cw_analysis_input *input, struct cw_report *report);
 
@@ -49,6 +52,9 @@ const char *cw_section_command(const struct cw_analysis_input *input,
                                struct cw_report *report,
                                const char *verb_and_options,
                                const char *argument);
+
+/* "timing": seconds of each phase, and the most memory that was held beside the core. */
+void cw_section_timing(const struct cw_analysis_input *input, struct cw_report *report);
 
 /* Bytes that the program holds: used and mmapped. */
 struct cw_tally cw_heap_held(const struct cw_heap *heap);

@@ -3,6 +3,7 @@
 
 #include "api/error.h"
 #include "api/session.h"
+#include "base/clock.h"
 
 /* The public read hook behind the internal one. */
 struct relay {
@@ -110,6 +111,8 @@ int corewalk_open_callback(const struct corewalk_callback *callback,
     if (session == NULL) {
         return cw_error_export(&err, error);
     }
+    double start = cw_clock_seconds();
     open_callback(session, &given, &err);
+    session->phase_seconds[CW_PHASE_TARGET] = cw_clock_seconds() - start;
     return cw_session_finish_open(session, &wanted, &err, ret_session, error);
 }

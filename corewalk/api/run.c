@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "analyze/request.h"
+#include "analyze/sections.h"
 #include "api/error.h"
 #include "api/session.h"
+#include "base/clock.h"
 
 struct sink {
     corewalk_write *write;
@@ -31,26 +33,39 @@ static struct cw_analysis_input make_input(const struct corewalk_session *sessio
         .classification = session->has_classification ? &session->classification : NULL,
         .coverage = &session->coverage,
         .findings = &session->findings,
+        .phase_seconds = session->phase_seconds,
         .request = request,
+        .pool = session->pool,
         .memory = memory,
         .progress = &session->progress,
     };
 }
 
-static enum cw_status run_report(const struct cw_analysis *analysis,
+static const struct cw_renderer *renderer_of(const struct corewalk_request *request)
+{
+    return cw_renderer_named(request->format != NULL ? request->format : corewalk_format_name(0));
+}
+
+static enum cw_status run_report(struct corewalk_session *session,
+                                 const struct cw_analysis *analysis,
                                  const struct cw_analysis_input *input,
-                                 const struct cw_renderer *renderer,
                                  const struct cw_style *style,
                                  const struct cw_writer *writer,
                                  struct cw_error *err)
 {
+    double start = cw_clock_seconds();
     struct cw_report report;
     cw_report_init(&report, input->memory);
     enum cw_status status = analysis->report(input, &report, err);
+    session->phase_seconds[CW_PHASE_REPORT] = cw_clock_seconds() - start;
+    if (status == CW_OK && input->request->timing != 0) {
+        cw_section_timing(input, &report);
+    }
     if (status == CW_OK && report.failed) {
         status = cw_error_set_memory(err, "the report");
     }
     if (status == CW_OK) {
+        const struct cw_renderer *renderer = renderer_of(input->request);
         status = renderer->render(&report, style, writer, err);
     }
     cw_report_deinit(&report);
@@ -60,9 +75,6 @@ static enum cw_status run_report(const struct cw_analysis *analysis,
 /* Something was missing that the analysis would have looked at. */
 static bool is_incomplete(const struct corewalk_session *session)
 {
-    if (session->target.missing_bytes > 0) {
-        return true;
-    }
     for (size_t i = 0; i < session->coverage.items.count; i++) {
         if (cw_note_at(&session->coverage, i)->severity >= CW_WARNING) {
             return true;
@@ -97,8 +109,7 @@ static enum cw_status advance_for(struct corewalk_session *session,
 static const char *say_missing(struct corewalk_session *session)
 {
     size_t warning_count = 0;
-    const char *first = session->target.missing_bytes > 0 ? "memory is missing from the core"
-                                                          : "there is no heap of a known allocator";
+    const char *first = "there is no heap of an allocator that is known";
     for (size_t i = 0; i < session->coverage.items.count; i++) {
         const struct cw_note *note = cw_note_at(&session->coverage, i);
         if (note->severity >= CW_WARNING && warning_count++ == 0) {
@@ -133,8 +144,6 @@ static enum cw_status answer(struct corewalk_session *session,
                              struct cw_error *err)
 {
     const struct cw_analysis *analysis = cw_analysis_named(request->verb);
-    const struct cw_renderer *renderer =
-        cw_renderer_named(request->format != NULL ? request->format : corewalk_format_name(0));
     struct cw_style style = {.width = request->width, .color = request->color != 0};
     struct cw_arena memory;
     enum cw_status status = advance_for(session, analysis, err);
@@ -143,8 +152,9 @@ static enum cw_status answer(struct corewalk_session *session,
     }
     cw_arena_init(&memory, &session->budget);
     struct cw_analysis_input input = make_input(session, request, &memory);
-    status = analysis->stream != NULL ? analysis->stream(&input, renderer, &style, writer, err)
-                                      : run_report(analysis, &input, renderer, &style, writer, err);
+    status = analysis->stream != NULL
+                 ? analysis->stream(&input, renderer_of(request), &style, writer, err)
+                 : run_report(session, analysis, &input, &style, writer, err);
     cw_arena_deinit(&memory);
     return status;
 }

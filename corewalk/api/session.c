@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/error.h"
+#include "base/clock.h"
 
 static bool relay_progress(void *context, const char *phase, uint64_t done, uint64_t total)
 {
@@ -39,6 +40,7 @@ static enum cw_status prepare(struct corewalk_session *session,
                               const struct corewalk_options *options,
                               struct cw_error *err)
 {
+    double start = cw_clock_seconds();
     enum cw_status status = cw_pool_create(options->thread_count, &session->pool, err);
     if (status == CW_OK) {
         status = cw_space_create(&session->target, &session->memory, &session->space, err);
@@ -58,6 +60,7 @@ static enum cw_status prepare(struct corewalk_session *session,
             &session->space, &session->memory, &session->stacks, &session->stack_count)) {
         status = cw_error_set_memory(err, "the thread stacks");
     }
+    session->phase_seconds[CW_PHASE_IMAGE] = cw_clock_seconds() - start;
     return status;
 }
 
@@ -74,6 +77,7 @@ static enum cw_status advance(struct corewalk_session *session,
                               struct cw_error *err)
 {
     if (stage >= CW_STAGE_HEAP && !session->has_heap) {
+        double start = cw_clock_seconds();
         enum cw_status status = cw_heap_create(&session->space,
                                                &session->image,
                                                session->pool,
@@ -87,8 +91,10 @@ static enum cw_status advance(struct corewalk_session *session,
             return status;
         }
         session->has_heap = true;
+        session->phase_seconds[CW_PHASE_HEAP] = cw_clock_seconds() - start;
     }
     if (stage >= CW_STAGE_CLASSIFY && !session->has_classification) {
+        double start = cw_clock_seconds();
         enum cw_status status = cw_classify(&session->heap,
                                             session->pool,
                                             &session->progress,
@@ -99,6 +105,7 @@ static enum cw_status advance(struct corewalk_session *session,
             return status;
         }
         session->has_classification = true;
+        session->phase_seconds[CW_PHASE_CLASSIFY] = cw_clock_seconds() - start;
     }
     return CW_OK;
 }
@@ -146,7 +153,9 @@ int corewalk_open_core(const char *path,
     if (session == NULL) {
         return cw_error_export(&err, error);
     }
+    double start = cw_clock_seconds();
     cw_target_open_core(path, &session->memory, &session->coverage, &session->target, &err);
+    session->phase_seconds[CW_PHASE_TARGET] = cw_clock_seconds() - start;
     return cw_session_finish_open(session, &wanted, &err, ret_session, error);
 }
 

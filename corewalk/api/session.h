@@ -19,6 +19,7 @@ struct corewalk_session {
     size_t stack_count;
     struct cw_heap heap;
     struct cw_classification classification;
+    double phase_seconds[CW_PHASE_COUNT];
     char missing[400]; /* corewalk_outcome.missing of the last run */
     bool has_heap;
     bool has_classification;

@@ -2,6 +2,7 @@
 #include "base/map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -84,4 +85,9 @@ uint64_t *cw_map_insert(struct cw_map *map, uint64_t key, bool *ret_new)
         *ret_new = is_new;
     }
     return &map->slots[slot].value;
+}
+
+uint64_t cw_map_hash_text(const char *text, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(text, strlen(text), seed);
 }

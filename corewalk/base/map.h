@@ -22,6 +22,9 @@ struct cw_map {
 void cw_map_init(struct cw_map *map, struct cw_budget *budget);
 void cw_map_deinit(struct cw_map *map);
 
+/* A key for a text; two texts share one with a chance of 2^-64. */
+uint64_t cw_map_hash_text(const char *text, uint64_t seed);
+
 /* The value's place, or NULL. Valid until the next insertion. */
 uint64_t *cw_map_find(const struct cw_map *map, uint64_t key);
 

@@ -53,7 +53,7 @@ uint32_t cw_census_insert(struct cw_census *census, uint32_t classifier_index, u
 
 static inline struct cw_census_entry *cw_census_at(const struct cw_census *census, uint32_t index)
 {
-    return cw_vector_at(&census->entries, index);
+    return (struct cw_census_entry *)census->entries.items + index;
 }
 
 /* cw_census_insert with a memory for the last few hundred keys. */

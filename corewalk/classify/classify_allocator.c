@@ -9,9 +9,10 @@ struct state {
     size_t count;
 };
 
-/* The first fact that is not before the chunk seen last: chunks come in ascending order. */
+/* Chunk indexes [start, end) without a fact: chunks come in ascending order. */
 struct scratch {
-    size_t next;
+    uint32_t start;
+    uint32_t end;
 };
 
 static bool prepare(struct cw_classifier_run *run)
@@ -56,15 +57,14 @@ static bool match(const struct cw_classifier_run *run,
     const struct state *state = run->state;
     struct scratch *scratch = run->scratch;
     uint32_t index = view->chunk.index;
-    size_t next = scratch->next;
-    bool is_before = next == state->count || index <= state->facts[next].chunk_index;
-    bool is_behind = next == 0 || index > state->facts[next - 1].chunk_index;
-    if (!is_before || !is_behind) {
-        scratch->next = next = lower_bound(state, index);
-    }
-    if (next < state->count && state->facts[next].chunk_index == index) {
-        *ret_key = state->facts[next].kind;
-        return true;
+    if (index < scratch->start || index >= scratch->end) {
+        size_t next = lower_bound(state, index);
+        if (next < state->count && state->facts[next].chunk_index == index) {
+            *ret_key = state->facts[next].kind;
+            return true;
+        }
+        scratch->start = next > 0 ? state->facts[next - 1].chunk_index + 1 : 0;
+        scratch->end = next < state->count ? state->facts[next].chunk_index : UINT32_MAX;
     }
     /* A stream that is in no list, or whose list could not be found. */
     *ret_key = CW_LIBC_FILE;

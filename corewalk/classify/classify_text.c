@@ -75,9 +75,12 @@ static size_t text_length(const uint8_t *bytes, size_t size)
 {
     size_t at = 0;
     while (at < size) {
-        if (size - at >= sizeof(uint64_t) && cw_printable_ascii(cw_load_u64(bytes + at), 8)) {
-            at += sizeof(uint64_t);
-            continue;
+        if (size - at >= sizeof(uint64_t)) {
+            unsigned plain = cw_printable_count(cw_load_u64(bytes + at));
+            at += plain;
+            if (plain == sizeof(uint64_t)) {
+                continue;
+            }
         }
         size_t length = character_length(bytes + at, size - at);
         if (length == 0) {
@@ -116,7 +119,7 @@ static bool is_wordy(const uint8_t *bytes, size_t length)
 {
     size_t shown = length < LEAST_PROBABLE_BYTES ? length : LEAST_PROBABLE_BYTES;
     size_t count = 0;
-    for (size_t i = 0; i < shown; i++) {
+    for (size_t i = 0; i < shown && count * 2 < shown; i++) {
         uint8_t lower = bytes[i] | 0x20;
         count += (lower >= 'a' && lower <= 'z') || (bytes[i] >= '0' && bytes[i] <= '9') ||
                  bytes[i] >= 0x80;

@@ -1,4 +1,8 @@
-/* Kinds of text: one small test each, the sharpest first. */
+/*
+ * Kinds of text: one small test each, the sharpest first. Nearly all texts are dismissed by their
+ * first characters, so that is what every test looks at first; characters are only counted for
+ * kinds that consist of few different ones, and only until one shows up that is in none.
+ */
 #include "classify/text_kind.h"
 
 #include <string.h>
@@ -47,15 +51,13 @@ struct text {
     const char *bytes;
     size_t length;
     bool is_whole;
-    uint8_t common; /* properties of all its characters */
+    uint8_t common; /* properties of all its characters; the counts are complete where it has any */
     size_t upper_count;
     size_t lower_count;
     size_t digit_count;
     size_t slash_count;
     size_t dot_count;
 };
-
-typedef bool kind_test(const struct text *text);
 
 static bool has(char c, unsigned any_of)
 {
@@ -67,19 +69,19 @@ static bool is_letter(char c)
     return has(c, IS_UPPER | IS_LOWER);
 }
 
-static struct text measure(const char *bytes, size_t length, bool is_whole)
+static void count_characters(struct text *text)
 {
-    struct text text = {.bytes = bytes, .length = length, .is_whole = is_whole, .common = 0xff};
-    for (size_t i = 0; i < length; i++) {
-        uint8_t of_this = properties[(uint8_t)bytes[i]];
-        text.common &= of_this;
-        text.upper_count += (of_this & IS_UPPER) != 0;
-        text.lower_count += (of_this & IS_LOWER) != 0;
-        text.digit_count += (of_this & IS_DIGIT) != 0;
-        text.slash_count += bytes[i] == '/';
-        text.dot_count += bytes[i] == '.';
+    text->common = 0xff;
+    for (size_t i = 0; i < text->length && text->common != 0; i++) {
+        char c = text->bytes[i];
+        uint8_t of_this = properties[(uint8_t)c];
+        text->common &= of_this;
+        text->upper_count += (of_this & IS_UPPER) != 0;
+        text->lower_count += (of_this & IS_LOWER) != 0;
+        text->digit_count += (of_this & IS_DIGIT) != 0;
+        text->slash_count += c == '/';
+        text->dot_count += c == '.';
     }
-    return text;
 }
 
 static bool is_space(char c)
@@ -159,6 +161,9 @@ static bool is_http(const struct text *text)
 {
     static const char *const methods[] = {
         "GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS ", "CONNECT "};
+    if (!has(text->bytes[0], IS_UPPER)) {
+        return is_http_header(text);
+    }
     if (starts_with(text, "HTTP/")) {
         return true;
     }
@@ -181,15 +186,15 @@ static bool is_url(const struct text *text)
 
 static bool is_json(const struct text *text)
 {
+    if (text->bytes[0] != '{' && text->bytes[0] != '[') {
+        return false;
+    }
     char second = next_solid(text, 1);
     if (text->bytes[0] == '{') {
         return second == '"' ? contains(text, "\":") || contains(text, "\" :")
                              : second == '}' && text->is_whole && last_solid(text) == '}';
     }
-    if (text->bytes[0] != '[' || second == 0) {
-        return false;
-    }
-    if (text->is_whole && last_solid(text) != ']') {
+    if (second == 0 || (text->is_whole && last_solid(text) != ']')) {
         return false;
     }
     return strchr("{[\"", second) != NULL ||
@@ -205,6 +210,23 @@ static bool is_xml(const struct text *text)
     return text->bytes[0] == '<' &&
            (is_letter(second) || second == '!' || second == '?' || second == '/') &&
            contains(text, ">");
+}
+
+#define LETTER_BIT(letter) (1U << ((letter)&31))
+
+/* May the two letters start a statement? Of either case. */
+static bool starts_statement(char first, char second)
+{
+    static const uint32_t seconds[32] = {
+        ['A' & 31] = LETTER_BIT('L'),
+        ['C' & 31] = LETTER_BIT('R'),
+        ['D' & 31] = LETTER_BIT('E') | LETTER_BIT('R'),
+        ['I' & 31] = LETTER_BIT('N'),
+        ['R' & 31] = LETTER_BIT('E'),
+        ['S' & 31] = LETTER_BIT('E'),
+        ['U' & 31] = LETTER_BIT('P'),
+    };
+    return (seconds[first & 31] & LETTER_BIT(second)) != 0 && is_letter(first) && is_letter(second);
 }
 
 static bool is_sql(const struct text *text)
@@ -229,6 +251,9 @@ static bool is_sql(const struct text *text)
         {"DROP TABLE ", ""},
         {"ALTER TABLE ", ""},
     };
+    if (text->length < 2 || !starts_statement(text->bytes[0], text->bytes[1])) {
+        return false;
+    }
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         if (starts_with_any_case(text, statements[i].head)) {
             return contains_any_case(text, statements[i].follows);
@@ -285,32 +310,63 @@ static bool is_base64(const struct text *text)
            text->digit_count * 16 > text->length;
 }
 
-static const struct {
-    kind_test *test;
-    enum cw_text_kind kind;
-} kind_tests[] = {
-    {is_http, CW_TEXT_HTTP},
-    {is_url, CW_TEXT_URL},
-    {is_json, CW_TEXT_JSON},
-    {is_xml, CW_TEXT_XML},
-    {is_sql, CW_TEXT_SQL},
-    {is_pem, CW_TEXT_PEM},
-    {is_variable, CW_TEXT_VARIABLE},
-    {is_number, CW_TEXT_NUMBER},
-    {is_hexadecimal, CW_TEXT_HEX},
-    {is_base64, CW_TEXT_BASE64},
-    {is_path, CW_TEXT_PATH},
-};
-
-enum cw_text_kind cw_text_kind_of(const char *text, size_t length, bool is_whole)
+/* Kinds that are known by how they start; CW_TEXT_PLAIN: none of them. */
+static enum cw_text_kind kind_by_start(const struct text *text)
 {
-    struct text shown = measure(text, length, is_whole);
-    for (size_t i = 0; length > 0 && i < sizeof kind_tests / sizeof kind_tests[0]; i++) {
-        if (kind_tests[i].test(&shown)) {
-            return kind_tests[i].kind;
-        }
+    if (is_http(text)) {
+        return CW_TEXT_HTTP;
+    }
+    if (is_url(text)) {
+        return CW_TEXT_URL;
+    }
+    if (is_json(text)) {
+        return CW_TEXT_JSON;
+    }
+    if (is_xml(text)) {
+        return CW_TEXT_XML;
+    }
+    if (is_sql(text)) {
+        return CW_TEXT_SQL;
+    }
+    if (is_pem(text)) {
+        return CW_TEXT_PEM;
+    }
+    if (is_variable(text)) {
+        return CW_TEXT_VARIABLE;
     }
     return CW_TEXT_PLAIN;
+}
+
+/* Those that are known by the characters they are made of. */
+static enum cw_text_kind kind_by_characters(const struct text *text)
+{
+    if (is_number(text)) {
+        return CW_TEXT_NUMBER;
+    }
+    if (is_hexadecimal(text)) {
+        return CW_TEXT_HEX;
+    }
+    if (is_base64(text)) {
+        return CW_TEXT_BASE64;
+    }
+    if (is_path(text)) {
+        return CW_TEXT_PATH;
+    }
+    return CW_TEXT_PLAIN;
+}
+
+enum cw_text_kind cw_text_kind_of(const char *bytes, size_t length, bool is_whole)
+{
+    struct text text = {.bytes = bytes, .length = length, .is_whole = is_whole};
+    if (length == 0) {
+        return CW_TEXT_PLAIN;
+    }
+    enum cw_text_kind kind = kind_by_start(&text);
+    if (kind == CW_TEXT_PLAIN) {
+        count_characters(&text);
+        kind = kind_by_characters(&text);
+    }
+    return kind;
 }
 
 const char *cw_text_kind_name(enum cw_text_kind kind)

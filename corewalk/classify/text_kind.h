@@ -23,10 +23,10 @@ enum cw_text_kind {
 };
 
 /*
- * The kind of text[0 … length), which is printable. is_whole: it ends there; else more follows
+ * The kind of bytes[0 … length), which is printable. is_whole: it ends there; else more follows
  * that is not shown.
  */
-enum cw_text_kind cw_text_kind_of(const char *text, size_t length, bool is_whole);
+enum cw_text_kind cw_text_kind_of(const char *bytes, size_t length, bool is_whole);
 
 /* "JSON", "path", …; "plain". */
 const char *cw_text_kind_name(enum cw_text_kind kind);

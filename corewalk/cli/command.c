@@ -41,6 +41,11 @@ const struct corewalk_option common_options[] = {
      NULL,
      COREWALK_VALUE_NONE,
      NULL},
+    {"timing",
+     "end the report with the time of each phase and the memory used",
+     NULL,
+     COREWALK_VALUE_NONE,
+     NULL},
     {"quiet", "no progress on standard error (-q)", NULL, COREWALK_VALUE_NONE, NULL},
     {"help", "help for this verb (-h)", NULL, COREWALK_VALUE_NONE, NULL},
 };
@@ -55,6 +60,7 @@ enum common {
     COMMON_THREADS,
     COMMON_WIDTH,
     COMMON_NO_COLOR,
+    COMMON_TIMING,
     COMMON_QUIET,
     COMMON_HELP,
     COMMON_COUNT,
@@ -196,6 +202,9 @@ static bool set_common(struct command *command, enum common option, const char *
         return set_width(command, value);
     case COMMON_NO_COLOR:
         command->wants_color = false;
+        return true;
+    case COMMON_TIMING:
+        command->request.timing = 1;
         return true;
     case COMMON_QUIET:
         command->is_quiet = true;

@@ -6,6 +6,8 @@
  * already put into one. Bins only confirm what the neighbours say, so their walk has a step limit;
  * fastbins are walked to their end, several at once, since each step waits for memory.
  */
+#include <string.h>
+
 #include "heap/glibc.h"
 
 enum {
@@ -225,12 +227,15 @@ static void settle_rest(struct lists *lists)
     const struct cw_chunk_table *table = &lists->glibc->builder->heap->chunks;
     uint64_t count = 0;
     uint32_t first = CW_NONE;
-    for (uint32_t i = 0; i < table->chunk_count; i++) {
-        if (lists->states[i] == CW_CHUNK_UNKNOWN) {
-            lists->states[i] = CW_CHUNK_BINNED;
-            first = count == 0 ? i : first;
-            count++;
+    uint8_t *end = lists->states + table->chunk_count;
+    for (uint8_t *state = lists->states; state < end; state++) {
+        state = memchr(state, CW_CHUNK_UNKNOWN, (size_t)(end - state));
+        if (state == NULL) {
+            break;
         }
+        *state = CW_CHUNK_BINNED;
+        first = count == 0 ? (uint32_t)(state - lists->states) : first;
+        count++;
     }
     for (size_t i = 0; i < lists->glibc->marks.count; i++) {
         const struct glibc_mark *mark = cw_vector_at(&lists->glibc->marks, i);

@@ -112,27 +112,3 @@ void cw_heap_destroy(struct cw_heap *heap)
 {
     cw_chunk_table_destroy(&heap->chunks);
 }
-
-static uint64_t lead_of(const struct cw_heap *heap, const struct cw_chunk *chunk)
-{
-    return heap->chunks.extents[chunk->extent_index].lead_bytes;
-}
-
-uint64_t cw_heap_usable_bytes(const struct cw_heap *heap, const struct cw_chunk *chunk)
-{
-    uint64_t overhead = 0;
-    if (chunk->state == CW_CHUNK_USED) {
-        /* While a chunk is in use, the first word of its successor's header is the program's. */
-        overhead = heap->chunks.header_bytes / 2;
-    } else if (chunk->state == CW_CHUNK_MMAPPED) {
-        overhead = heap->mmapped_overhead_bytes + lead_of(heap, chunk);
-    } else {
-        return 0;
-    }
-    return chunk->size_bytes > overhead ? chunk->size_bytes - overhead : 0;
-}
-
-cw_addr cw_heap_user_address(const struct cw_heap *heap, const struct cw_chunk *chunk)
-{
-    return chunk->start + lead_of(heap, chunk) + heap->chunks.header_bytes;
-}

@@ -87,7 +87,25 @@ enum cw_status cw_heap_create(struct cw_space *space,
 void cw_heap_destroy(struct cw_heap *heap);
 
 /* Bytes the program may use in a chunk (malloc_usable_size), 0 for states that hold nothing. */
-uint64_t cw_heap_usable_bytes(const struct cw_heap *heap, const struct cw_chunk *chunk);
+static inline uint64_t cw_heap_usable_bytes(const struct cw_heap *heap,
+                                            const struct cw_chunk *chunk)
+{
+    uint64_t overhead = 0;
+    if (chunk->state == CW_CHUNK_USED) {
+        /* While a chunk is in use, the first word of its successor's header is the program's. */
+        overhead = heap->chunks.header_bytes / 2;
+    } else if (chunk->state == CW_CHUNK_MMAPPED) {
+        overhead =
+            heap->mmapped_overhead_bytes + heap->chunks.extents[chunk->extent_index].lead_bytes;
+    } else {
+        return 0;
+    }
+    return chunk->size_bytes > overhead ? chunk->size_bytes - overhead : 0;
+}
 
 /* Where they start: what malloc returned. */
-cw_addr cw_heap_user_address(const struct cw_heap *heap, const struct cw_chunk *chunk);
+static inline cw_addr cw_heap_user_address(const struct cw_heap *heap, const struct cw_chunk *chunk)
+{
+    return chunk->start + heap->chunks.extents[chunk->extent_index].lead_bytes +
+           heap->chunks.header_bytes;
+}

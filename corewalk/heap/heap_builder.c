@@ -301,27 +301,40 @@ static uint32_t extent_index_at(const struct cw_chunk_table *table, cw_addr addr
 struct fill {
     const struct cw_chunk_table *table;
     uint32_t extent_index;
+    cw_addr extent_start;
+    cw_addr next_start; /* of the extent behind it */
     uint32_t *starts;
     uint8_t *states;
 };
+
+/* Moves on to the extent that holds the address. */
+static void enter_extent(struct fill *fill, cw_addr address)
+{
+    const struct cw_chunk_table *table = fill->table;
+    fill->extent_index = extent_index_at(table, address);
+    fill->extent_start = table->extents[fill->extent_index].start;
+    fill->next_start = fill->extent_index + 1 < table->extent_count
+                           ? table->extents[fill->extent_index + 1].start
+                           : UINT64_MAX;
+}
 
 static uint32_t fill_cell(struct fill *fill,
                           const struct cw_chunk_cell *cell,
                           cw_addr address,
                           uint32_t index)
 {
-    const struct cw_chunk_table *table = fill->table;
-    unsigned shift = table->granule_shift;
+    unsigned shift = fill->table->granule_shift;
+    uint32_t *starts = fill->starts;
+    uint8_t *states = fill->states;
+    uint64_t live = cell->live;
     for (uint64_t bits = cell->starts; bits != 0; bits &= bits - 1) {
         unsigned granule = (unsigned)__builtin_ctzll(bits);
         cw_addr start = address + ((uint64_t)granule << shift);
-        while (fill->extent_index + 1 < table->extent_count &&
-               table->extents[fill->extent_index + 1].start <= start) {
-            fill->extent_index++;
+        if (start >= fill->next_start) {
+            enter_extent(fill, start);
         }
-        fill->starts[index] =
-            (uint32_t)((start - table->extents[fill->extent_index].start) >> shift);
-        fill->states[index] = cell->live >> granule & 1 ? CW_CHUNK_USED : CW_CHUNK_UNKNOWN;
+        starts[index] = (uint32_t)((start - fill->extent_start) >> shift);
+        states[index] = live >> granule & 1 ? CW_CHUNK_USED : CW_CHUNK_UNKNOWN;
         index++;
     }
     return index;
@@ -345,7 +358,7 @@ static void fill_block(void *context, unsigned worker, size_t task)
     }
     struct cw_chunk_cell *cells = table->cell_column.data;
     cw_addr address = block->cell_address;
-    fill.extent_index = extent_index_at(table, block->start);
+    enter_extent(&fill, block->start);
     for (uint64_t i = 0; i < block->cell_count; i++) {
         struct cw_chunk_cell *cell = &cells[block->first_cell + i];
         cell->rank = index;
@@ -454,6 +467,22 @@ static struct cw_tally *tallies_of(const struct sum *sum, unsigned worker, uint3
     return sum->tallies + worker * sum->tallies_per_worker + row * CW_CHUNK_STATE_COUNT;
 }
 
+/* The end of the chunks from `index` on, before `end`, that have its state. */
+static uint32_t state_run_end(const struct cw_chunk_table *table, uint32_t index, uint32_t end)
+{
+    const uint8_t *states = table->state_column.data;
+    uint8_t state = states[index];
+    uint64_t eight_times = state * UINT64_C(0x0101010101010101);
+    while (end - index >= sizeof(uint64_t) && cw_load_u64(states + index) == eight_times) {
+        index += sizeof(uint64_t);
+    }
+    while (index < end && states[index] == state) {
+        index++;
+    }
+    return index;
+}
+
+/* Neighbours of one state are summed at once: the last one's end less the first one's start. */
 static void sum_block(void *context, unsigned worker, size_t task)
 {
     const struct sum *sum = context;
@@ -465,9 +494,16 @@ static void sum_block(void *context, unsigned worker, size_t task)
         struct cw_tally *tallies = tallies_of(sum, worker, extent->arena_index);
         uint32_t extent_end =
             (uint32_t)cw_min((uint64_t)extent->first_chunk + extent->chunk_count, end);
-        for (; index < extent_end; index++) {
-            cw_tally_add(&tallies[cw_chunk_table_state(table, index)],
-                         cw_chunk_table_size(table, extent, index));
+        while (index < extent_end) {
+            uint32_t last = state_run_end(table, index, extent_end) - 1;
+            struct cw_tally sum_of_run = {
+                .count = last - index + 1,
+                .bytes = cw_chunk_table_start(table, extent, last) +
+                         cw_chunk_table_size(table, extent, last) -
+                         cw_chunk_table_start(table, extent, index),
+            };
+            cw_tally_merge(&tallies[cw_chunk_table_state(table, index)], &sum_of_run);
+            index = last + 1;
         }
         extent++;
     }

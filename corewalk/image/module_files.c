@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "image/module.h"
@@ -183,22 +184,48 @@ static bool find_file(const struct cw_image *image,
     return module->is_executable || detail->has_memory_layout || (!is_other && !detail->needs_file);
 }
 
-/* An option that names nothing usable is said at once: nobody types it without a wish. */
-static void check_options(const struct cw_image *image,
-                          const struct cw_image_options *options,
-                          struct cw_notes *coverage)
+static void check_exe(const struct cw_image *image, const char *exe, struct cw_notes *coverage)
 {
     struct cw_elf_file file = {0};
-    if (options->exe != NULL &&
-        cw_elf_file_open(NULL, options->exe, image->arena, &file) != CW_ELF_OPEN) {
+    bool has_program = false;
+    for (size_t i = 0; i < image->module_count; i++) {
+        has_program |= image->modules[i].is_executable;
+    }
+    if (cw_elf_file_open(NULL, exe, image->arena, &file) != CW_ELF_OPEN) {
         cw_note_add(coverage,
                     CW_WARNING,
                     "exe-unusable",
                     0,
                     "the file given as the program, %s, is no readable ELF file",
-                    options->exe);
+                    exe);
+    } else if (!has_program) {
+        cw_note_add(coverage,
+                    CW_WARNING,
+                    "exe-unused",
+                    0,
+                    "the file given as the program, %s, could not be used: the core does not say "
+                    "where the program lay in memory",
+                    exe);
     }
     cw_elf_file_close(&file);
+}
+
+/* An option that names nothing usable is said at once: nobody types it without a wish. */
+static void check_options(const struct cw_image *image,
+                          const struct cw_image_options *options,
+                          struct cw_notes *coverage)
+{
+    if (options->exe != NULL) {
+        check_exe(image, options->exe, coverage);
+    }
+    if (options->sysroot != NULL && access(options->sysroot, R_OK | X_OK) != 0) {
+        cw_note_add(coverage,
+                    CW_WARNING,
+                    "sysroot-unusable",
+                    0,
+                    "the folder given as the root of the core's files, %s, cannot be read",
+                    options->sysroot);
+    }
 }
 
 void cw_modules_find_files(struct cw_image *image,

@@ -10,6 +10,7 @@ enum {
     DESCRIPTOR_BYTES = 0x1000,
 };
 
+/* Whether or not sp lies in it: the thread may be on a stack of its own making (sigaltstack). */
 static bool is_stack_block(const struct cw_space *space,
                            const struct cw_thread *thread,
                            const uint64_t words[3])
@@ -20,8 +21,7 @@ static bool is_stack_block(const struct cw_space *space,
     uint64_t guard = words[2];
     uint64_t end;
     return block != 0 && ((block | size | guard) & mask) == 0 && guard < size &&
-           cw_add(block, size, &end) && cw_range_has(block, size, thread->tp) &&
-           cw_range_has(block + guard, size - guard, thread->sp);
+           cw_add(block, size, &end) && cw_range_has(block + guard, size - guard, thread->tp);
 }
 
 static bool find_in_descriptor(const struct cw_space *space,
@@ -49,18 +49,31 @@ static bool find_in_descriptor(const struct cw_space *space,
     return false;
 }
 
+/*
+ * The main thread's stack is the kernel's: its descriptor names none, but the random bytes of the
+ * auxiliary vector lie on it.
+ */
+static cw_addr address_on_stack(const struct cw_space *space, const struct cw_thread *thread)
+{
+    const struct cw_target *target = space->target;
+    bool is_main = thread->tid == target->pid && target->auxv_random != 0;
+    return is_main ? target->auxv_random : thread->sp;
+}
+
 static bool find_stack(const struct cw_space *space, uint32_t index, struct cw_stack *stack)
 {
     const struct cw_thread *thread = &space->target->threads[index];
-    const struct cw_region *region = cw_space_find(space, thread->sp);
-    if (thread->sp == 0 || region == NULL || !cw_region_is_writable(region)) {
+    *stack = (struct cw_stack){.thread_index = index};
+    if (find_in_descriptor(space, thread, stack)) {
+        return true;
+    }
+    cw_addr address = address_on_stack(space, thread);
+    const struct cw_region *region = address != 0 ? cw_space_find(space, address) : NULL;
+    if (region == NULL || !cw_region_is_writable(region)) {
         return false;
     }
-    *stack = (struct cw_stack){.thread_index = index};
-    if (!find_in_descriptor(space, thread, stack)) {
-        stack->start = region->start;
-        stack->size_bytes = region->size_bytes;
-    }
+    stack->start = region->start;
+    stack->size_bytes = region->size_bytes;
     return true;
 }
 

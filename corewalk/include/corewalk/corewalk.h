@@ -215,6 +215,7 @@ struct corewalk_request {
     const char *format; /* NULL: "text" */
     unsigned width;     /* of text; 0: 80 */
     int color;          /* non-zero: ANSI styling in text */
+    int timing;         /* non-zero: reports (not lists) end with where the time went */
 };
 
 /* Takes rendered bytes; returns 0, or non-zero to stop (the run then ends with an I/O error). */

@@ -17,7 +17,9 @@ struct fixture {
     struct cw_budget budget;
     struct cw_arena arena;
     struct cw_notes coverage;
+    struct cw_pool *pool;
     struct core_builder *builder;
+    uint8_t *core; /* its file, and so the target's memory */
     struct cw_target target;
     struct cw_space space;
     struct cw_image image;
@@ -35,6 +37,7 @@ static void set_up(struct fixture *fixture)
     cw_budget_init(&fixture->budget, UINT64_MAX);
     cw_arena_init(&fixture->arena, &fixture->budget);
     cw_notes_init(&fixture->coverage, &fixture->arena);
+    CU_ASSERT_EQUAL_FATAL(cw_pool_create(2, &fixture->pool, NULL), CW_OK);
     fixture->builder = core_builder_create(CW_ARCH_X86_64);
     uint32_t writable = CW_PROT_READ | CW_PROT_WRITE;
     core_builder_segment(fixture->builder, DATA, 0x3000, writable);
@@ -44,11 +47,15 @@ static void set_up(struct fixture *fixture)
     core_builder_segment(fixture->builder, 0x400000, 0x1000, CW_PROT_READ);
     core_builder_mapping(fixture->builder, SHARED, 0x1000, 0, "/dev/shm/queue");
     size_t size;
-    const uint8_t *core = core_builder_finish(fixture->builder, &size);
-    CU_ASSERT_EQUAL_FATAL(
-        cw_target_open_core_bytes(
-            core, size, "core", &fixture->arena, &fixture->coverage, &fixture->target, NULL),
-        CW_OK);
+    fixture->core = core_builder_finish(fixture->builder, &size);
+    CU_ASSERT_EQUAL_FATAL(cw_target_open_core_bytes(fixture->core,
+                                                    size,
+                                                    "core",
+                                                    &fixture->arena,
+                                                    &fixture->coverage,
+                                                    &fixture->target,
+                                                    NULL),
+                          CW_OK);
     CU_ASSERT_EQUAL_FATAL(cw_space_create(&fixture->target, &fixture->arena, &fixture->space, NULL),
                           CW_OK);
     CU_ASSERT_EQUAL_FATAL(cw_image_create(&fixture->space,
@@ -67,6 +74,7 @@ static void tear_down(struct fixture *fixture)
     cw_space_destroy(&fixture->space);
     cw_target_close(&fixture->target);
     core_builder_destroy(fixture->builder);
+    cw_pool_destroy(fixture->pool);
     cw_notes_deinit(&fixture->coverage);
     cw_arena_deinit(&fixture->arena);
     CU_ASSERT_EQUAL(atomic_load(&fixture->budget.used_bytes), 0);
@@ -109,6 +117,7 @@ static struct cw_ledger make_ledger(struct fixture *fixture)
         .stacks = &fixture->stack,
         .stack_count = 1,
         .heap = fixture->heap.allocator != NULL ? &fixture->heap : NULL,
+        .pool = fixture->pool,
         .memory = &fixture->arena,
     };
     struct cw_ledger ledger = {0};
@@ -130,6 +139,21 @@ static void without_a_heap_memory_is_anonymous_stack_or_shared(void)
     CU_ASSERT_EQUAL(cw_ledger_bytes_of(&ledger, "stack"), 0x1000);
     CU_ASSERT_EQUAL(cw_ledger_bytes_of(&ledger, "shared"), 0x1000);
     CU_ASSERT_EQUAL(cw_ledger_bytes_of(&ledger, "anonymous"), 0x3000 + 0x4000 + 0x1000);
+    tear_down(&fixture);
+}
+
+static void zero_pages_are_counted_outside_the_heap(void)
+{
+    struct fixture fixture;
+    set_up(&fixture);
+    add_heap(&fixture);
+    fixture.core[core_builder_data_off(fixture.builder, 0) + 0x1ff8] = 1;
+    struct cw_ledger ledger = make_ledger(&fixture);
+    CU_ASSERT_EQUAL(ledger.zero_bytes, 0x2000 + 0x1000 + 0x2000 + 0x1000);
+    CU_ASSERT_EQUAL_FATAL(ledger.mapping_count, 2);
+    CU_ASSERT_EQUAL(ledger.mappings[0].start, DATA);
+    CU_ASSERT_EQUAL(ledger.mappings[0].zero_bytes, 0x2000);
+    CU_ASSERT_EQUAL(ledger.mappings[1].start, STACK + 0x1000);
     tear_down(&fixture);
 }
 
@@ -188,6 +212,7 @@ static void overlapping_claims_count_once(void)
 
 CW_TEST_MAIN("analyze/ledger",
              CW_TEST(without_a_heap_memory_is_anonymous_stack_or_shared),
+             CW_TEST(zero_pages_are_counted_outside_the_heap),
              CW_TEST(chunks_divide_their_extent_by_state),
              CW_TEST(the_heap_is_stronger_than_a_stack),
              CW_TEST(an_extent_beyond_writable_memory_is_unknown),

@@ -127,6 +127,24 @@ static void what_rows_cannot_say_stands_in_the_outcome(void)
     corewalk_close(session);
 }
 
+static void timing_is_reported_when_it_is_asked_for(void)
+{
+    static struct text text;
+    struct corewalk_session *session = open_session(NULL);
+    struct corewalk_request request = {
+        .size = sizeof request, .verb = "histogram", .format = "json"};
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, NULL, NULL), COREWALK_OK);
+    CU_ASSERT_PTR_NULL(strstr(text.bytes, "\"timing\""));
+    request.timing = 1;
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, NULL, NULL), COREWALK_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.bytes, "\"timing\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.bytes, "\"classify\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.bytes, "\"peak_memory_bytes\""));
+    corewalk_close(session);
+}
+
 static void a_wrong_request_is_an_argument_error(void)
 {
     struct corewalk_session *session = open_session(NULL);
@@ -257,6 +275,7 @@ CW_TEST_MAIN("api/session",
              CW_TEST(every_verb_answers_in_every_format),
              CW_TEST(a_page_without_a_heap_says_so),
              CW_TEST(what_rows_cannot_say_stands_in_the_outcome),
+             CW_TEST(timing_is_reported_when_it_is_asked_for),
              CW_TEST(a_wrong_request_is_an_argument_error),
              CW_TEST(a_receiver_that_is_gone_is_an_io_error),
              CW_TEST(a_tiny_budget_is_a_memory_error),
