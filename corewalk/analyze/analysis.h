@@ -41,6 +41,7 @@ struct cw_analysis_input {
     const struct cw_notes *findings;
     const double *phase_seconds; /* CW_PHASE_COUNT of them; 0 where a phase did not run */
     const struct corewalk_request *request; /* already checked against the verb's options */
+    const struct cw_progress *progress;     /* for long streams; may be NULL */
     struct cw_pool *pool;
     struct cw_arena *memory; /* for what the report borrows; lives with the report */
 };

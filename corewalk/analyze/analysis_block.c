@@ -104,13 +104,16 @@ static void add_place(cw_addr address, const struct cw_where *where, struct cw_r
     };
     const struct cw_region *region = where->region;
     struct cw_cell absent = cw_cell_absent();
+    const char *text = where->place == CW_PLACE_UNMAPPED
+                           ? "nothing: the process had no memory at this address"
+                           : cw_report_printf(report, "%s", where->text);
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "block", NULL, COLUMNS(columns));
     cw_report_add_row(report,
                       section,
                       (struct cw_cell[]){
                           cw_cell_address(address),
-                          cw_cell_text(cw_report_printf(report, "%s", where->text)),
+                          cw_cell_text(text),
                           cw_cell_text(cw_place_name(where->place)),
                           region != NULL ? cw_cell_address(region->start) : absent,
                           region != NULL ? cw_cell_bytes(region->size_bytes) : absent,

@@ -195,7 +195,7 @@ static const struct corewalk_option options[] = {
      "WHAT",
      COREWALK_VALUE_CHOICE,
      by_choices},
-    {"limit", "show at most this many rows (JSON has all)", "N", COREWALK_VALUE_COUNT, NULL},
+    {"limit", "show at most this many rows (JSON has all)", "N", COREWALK_VALUE_LIMIT, NULL},
 };
 
 const struct cw_analysis cw_analysis_histogram = {

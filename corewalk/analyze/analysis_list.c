@@ -1,4 +1,7 @@
 /* Verb `list`: every chunk, filtered and streamed. */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "analyze/filter.h"
 #include "analyze/request.h"
 
@@ -11,7 +14,7 @@ static const struct cw_report_column columns[] = {
     {"kind", "", CW_COLUMN_DATA},
 };
 
-static const unsigned widths[] = {18, 14, 8, 18, 40, 0};
+static const unsigned widths[] = {14, 14, 8, 14, 40, 0};
 
 static bool add_row(const struct cw_analysis_input *input,
                     const struct cw_chunk *chunk,
@@ -33,14 +36,34 @@ static bool add_row(const struct cw_analysis_input *input,
     return cw_row_stream_add(stream, cells);
 }
 
-/* False once the receiver is gone or the limit is reached. */
-static bool list_extent(const struct cw_analysis_input *input,
-                        const struct cw_filter *filter,
-                        uint32_t extent_index,
-                        struct cw_row_stream *stream,
-                        uint64_t *left)
+/* The way through the chunks. */
+struct listing {
+    const struct cw_analysis_input *input;
+    struct cw_filter filter;
+    struct cw_row_stream stream;
+    uint64_t limit;
+    bool is_limited; /* chunks that pass are left */
+    bool is_cancelled;
+};
+
+/* How many chunks are looked at before the caller is asked whether to go on. */
+enum { CHUNKS_PER_REPORT = 1 << 16 };
+
+static bool goes_on(struct listing *listing, uint32_t index)
 {
-    const struct cw_chunk_table *table = &input->heap->chunks;
+    if (index % CHUNKS_PER_REPORT == 0) {
+        listing->is_cancelled = !cw_progress_report(listing->input->progress,
+                                                    "listing the chunks",
+                                                    index,
+                                                    listing->input->heap->chunks.chunk_count);
+    }
+    return !listing->is_cancelled;
+}
+
+/* False once nothing more is to be listed. */
+static bool list_extent(struct listing *listing, uint32_t extent_index)
+{
+    const struct cw_chunk_table *table = &listing->input->heap->chunks;
     const struct cw_extent *extent = &table->extents[extent_index];
     for (uint32_t i = 0; i < extent->chunk_count; i++) {
         uint32_t index = extent->first_chunk + i;
@@ -51,15 +74,31 @@ static bool list_extent(const struct cw_analysis_input *input,
             .size_bytes = cw_chunk_table_size(table, extent, index),
             .state = cw_chunk_table_state(table, index),
         };
-        if (!cw_filter_passes(filter, &chunk, extent->arena_index)) {
-            continue;
-        }
-        if (*left == 0 || !add_row(input, &chunk, stream)) {
+        if (!goes_on(listing, index)) {
             return false;
         }
-        (*left)--;
+        if (!cw_filter_passes(&listing->filter, &chunk, extent->arena_index)) {
+            continue;
+        }
+        listing->is_limited = listing->stream.row_count == listing->limit;
+        if (listing->is_limited || !add_row(listing->input, &chunk, &listing->stream)) {
+            return false;
+        }
     }
     return true;
+}
+
+static void say_limit(struct listing *listing)
+{
+    char text[64];
+    if (listing->is_limited) {
+        snprintf(text,
+                 sizeof text,
+                 "Stopped after %" PRIu64 " chunk%s (--limit).",
+                 listing->limit,
+                 listing->limit == 1 ? "" : "s");
+        cw_row_stream_note(&listing->stream, text);
+    }
 }
 
 static enum cw_status stream_list(const struct cw_analysis_input *input,
@@ -68,32 +107,37 @@ static enum cw_status stream_list(const struct cw_analysis_input *input,
                                   const struct cw_writer *writer,
                                   struct cw_error *err)
 {
-    struct cw_filter filter;
-    struct cw_row_stream stream = {
-        .renderer = renderer,
-        .writer = *writer,
-        .style = *style,
-        .columns = columns,
-        .widths = widths,
-        .column_count = sizeof columns / sizeof columns[0],
+    struct listing listing = {
+        .input = input,
+        .stream = {.renderer = renderer,
+                   .writer = *writer,
+                   .style = *style,
+                   .columns = columns,
+                   .widths = widths,
+                   .column_count = sizeof columns / sizeof columns[0]},
+        .limit = cw_request_count(input->request, "limit", UINT64_MAX),
     };
-    enum cw_status status = cw_filter_create(input, &filter, err);
+    enum cw_status status = cw_filter_create(input, &listing.filter, err);
     if (status == CW_OK) {
-        status = cw_row_stream_begin(&stream, input->memory, err);
+        status = cw_row_stream_begin(&listing.stream, input->memory, err);
     }
     if (status != CW_OK) {
         return status;
     }
-    uint64_t left = cw_request_count(input->request, "limit", UINT64_MAX);
     uint32_t extent_count = input->heap->chunks.extent_count;
-    for (uint32_t i = 0; i < extent_count && list_extent(input, &filter, i, &stream, &left); i++) {
+    for (uint32_t i = 0; i < extent_count && list_extent(&listing, i); i++) {
     }
-    return cw_row_stream_end(&stream, err);
+    say_limit(&listing);
+    status = cw_row_stream_end(&listing.stream, err);
+    if (status == CW_OK && listing.is_cancelled) {
+        return cw_error_set(err, CW_ERROR_CANCELLED, "interrupted: the list is not complete");
+    }
+    return status;
 }
 
 static const struct corewalk_option options[] = {
     CW_FILTER_OPTIONS,
-    {"limit", "stop after this many chunks", "N", COREWALK_VALUE_COUNT, NULL},
+    {"limit", "stop after this many chunks", "N", COREWALK_VALUE_LIMIT, NULL},
 };
 
 const struct cw_analysis cw_analysis_list = {

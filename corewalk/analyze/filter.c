@@ -8,6 +8,9 @@
 #include "analyze/request.h"
 #include "base/text.h"
 
+const char *const cw_filter_states[] = {
+    "held", "used", "mmapped", "tcache", "fastbin", "binned", "top", "internal", "unknown", NULL};
+
 static bool parse_state(const char *word, size_t length, uint32_t *states)
 {
     char name[16];
@@ -103,7 +106,9 @@ enum cw_status cw_filter_create(const struct cw_analysis_input *input,
             status = cw_error_set_at(err,
                                      CW_ERROR_NOT_FOUND,
                                      address,
-                                     "0x%" PRIx64 " lies in no chunk; corewalk block tells where",
+                                     "--address: 0x%" PRIx64
+                                     " lies in no chunk of the heap; the verb block says where "
+                                     "it lies",
                                      address);
         }
     }

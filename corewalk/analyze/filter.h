@@ -3,6 +3,9 @@
 
 #include "analyze/analysis.h"
 
+/* The words that --state takes. */
+extern const char *const cw_filter_states[];
+
 /* The first entries of such a verb's options. */
 #define CW_FILTER_OPTIONS                                                                       \
     {"state",                                                                                   \
@@ -10,7 +13,7 @@
      "'held' is used,mmapped",                                                                  \
      "STATE,...",                                                                               \
      COREWALK_VALUE_TEXT,                                                                       \
-     NULL},                                                                                     \
+     cw_filter_states},                                                                         \
         {"min-size", "only chunks of at least this size", "SIZE", COREWALK_VALUE_SIZE, NULL},   \
         {"max-size", "only chunks of at most this size", "SIZE", COREWALK_VALUE_SIZE, NULL},    \
         {"name",                                                                                \

@@ -29,6 +29,8 @@ static const char *expectation_of(int kind)
         return "a size like 4096, 64k or 1.5G";
     case COREWALK_VALUE_COUNT:
         return "a number";
+    case COREWALK_VALUE_LIMIT:
+        return "a number above 0";
     case COREWALK_VALUE_ADDRESS:
         return "an address like 0x7f12a0";
     default:
@@ -44,6 +46,8 @@ static bool is_value(int kind, const char *value)
         return cw_text_parse_size(value, &number);
     case COREWALK_VALUE_COUNT:
         return parse_count(value, &number);
+    case COREWALK_VALUE_LIMIT:
+        return parse_count(value, &number) && number > 0;
     case COREWALK_VALUE_ADDRESS:
         return cw_text_parse_address(value, &number);
     default:

@@ -1,4 +1,5 @@
 /* Running verbs: advance the session, let the analysis fill a report, render it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "analyze/request.h"
@@ -36,6 +37,7 @@ static struct cw_analysis_input make_input(const struct corewalk_session *sessio
         .request = request,
         .pool = session->pool,
         .memory = memory,
+        .progress = &session->progress,
     };
 }
 
@@ -96,7 +98,44 @@ static enum cw_status advance_for(struct corewalk_session *session,
                     "The analysis was interrupted: sections that were not reached are left out.");
         return CW_OK;
     }
+    if (status == CW_ERROR_CANCELLED) {
+        *err = CW_ERROR_INIT;
+        cw_error_set(err, status, "interrupted: nothing to show yet");
+    }
     return status;
+}
+
+/* The reason for is_incomplete, in the session's line. */
+static const char *say_missing(struct corewalk_session *session)
+{
+    size_t warning_count = 0;
+    const char *first = "there is no heap of an allocator that is known";
+    for (size_t i = 0; i < session->coverage.items.count; i++) {
+        const struct cw_note *note = cw_note_at(&session->coverage, i);
+        if (note->severity >= CW_WARNING && warning_count++ == 0) {
+            first = note->text;
+        }
+    }
+    if (warning_count > 1) {
+        snprintf(session->missing,
+                 sizeof session->missing,
+                 "%s (and %zu more: see the verb analyze)",
+                 first,
+                 warning_count - 1);
+    } else {
+        snprintf(session->missing, sizeof session->missing, "%s", first);
+    }
+    return session->missing;
+}
+
+static struct corewalk_outcome outcome_of(struct corewalk_session *session,
+                                          const struct cw_analysis *analysis)
+{
+    struct corewalk_outcome outcome = {.is_incomplete = is_incomplete(session)};
+    if (outcome.is_incomplete && analysis != NULL && analysis->stream != NULL) {
+        outcome.missing = say_missing(session);
+    }
+    return outcome;
 }
 
 static enum cw_status answer(struct corewalk_session *session,
@@ -128,6 +167,16 @@ static struct corewalk_request read_request(const struct corewalk_request *reque
     return copy;
 }
 
+/* An older caller's record is shorter: it gets what it has room for. */
+static void write_outcome(struct corewalk_outcome outcome, struct corewalk_outcome *ret_outcome)
+{
+    if (ret_outcome != NULL) {
+        outcome.size = ret_outcome->size;
+        memcpy(
+            ret_outcome, &outcome, outcome.size < sizeof outcome ? outcome.size : sizeof outcome);
+    }
+}
+
 int corewalk_check(const struct corewalk_request *request, struct corewalk_error *error)
 {
     struct cw_error err = CW_ERROR_INIT;
@@ -150,10 +199,9 @@ int corewalk_run(struct corewalk_session *session,
     if (cw_request_check(&wanted, &err) == CW_OK) {
         answer(session, &wanted, &writer, &err);
     }
-    if (ret_outcome != NULL && ret_outcome->size >= sizeof *ret_outcome) {
-        ret_outcome->is_incomplete = is_incomplete(session);
-        ret_outcome->exceeded_fail_if = 0;
-    }
+    const struct cw_analysis *analysis =
+        wanted.verb != NULL ? cw_analysis_named(wanted.verb) : NULL;
+    write_outcome(outcome_of(session, analysis), ret_outcome);
     return cw_error_export(&err, error);
 }
 

@@ -20,6 +20,7 @@ struct corewalk_session {
     struct cw_heap heap;
     struct cw_classification classification;
     double phase_seconds[CW_PHASE_COUNT];
+    char missing[400]; /* corewalk_outcome.missing of the last run */
     bool has_heap;
     bool has_classification;
     int (*caller_progress)(void *context, const char *phase, uint64_t done, uint64_t total);
@@ -33,3 +34,20 @@ struct corewalk_session {
 enum cw_status cw_session_advance(struct corewalk_session *session,
                                   enum cw_stage stage,
                                   struct cw_error *err);
+
+/* Options of an older caller are shorter: what they lack is zero. `options` may be NULL. */
+struct corewalk_options cw_session_options(const struct corewalk_options *options);
+
+/* A session without a target; NULL when there is no memory. */
+struct corewalk_session *cw_session_allocate(const struct corewalk_options *options,
+                                             struct cw_error *err);
+
+/*
+ * The end of every corewalk_open_…: with *err set by opening the target, or when preparing it
+ * fails, closes the session and exports the error.
+ */
+int cw_session_finish_open(struct corewalk_session *session,
+                           const struct corewalk_options *options,
+                           struct cw_error *err,
+                           struct corewalk_session **ret_session,
+                           struct corewalk_error *error);

@@ -463,15 +463,16 @@ static enum cw_status run_pass(struct pass *pass,
 {
     uint32_t chunk_count = pass->heap->chunks.chunk_count;
     if (!prepare_pass(pass, &classification->population_column)) {
-        return cw_error_set_memory(err, "classify");
+        return cw_error_set_memory(err, "naming the heap's chunks");
     }
     cw_pool_run(pool, classify_block, pass, pass->block_count);
     if (atomic_load(&pass->is_cancelled) ||
         !cw_progress_report(pass->progress, "classify", chunk_count, chunk_count)) {
-        return cw_error_set(err, CW_ERROR_CANCELLED, "classify: cancelled");
+        return cw_error_set(
+            err, CW_ERROR_CANCELLED, "cancelled while the heap's chunks were named");
     }
     if (!conclude(pass, classification)) {
-        return cw_error_set_memory(err, "classify");
+        return cw_error_set_memory(err, "naming the heap's chunks");
     }
     cw_pool_run(pool, remap_block, pass, pass->block_count);
     return CW_OK;

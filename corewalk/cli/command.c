@@ -9,7 +9,11 @@
 /* The order is that of `enum common`. */
 const struct corewalk_option common_options[] = {
     {"format", "how to print: text (default), json, markdown", "FORMAT", COREWALK_VALUE_TEXT, NULL},
-    {"output", "write to FILE instead of standard output (-o)", "FILE", COREWALK_VALUE_TEXT, NULL},
+    {"output",
+     "write to FILE instead of standard output (-o); - is standard output",
+     "FILE",
+     COREWALK_VALUE_TEXT,
+     NULL},
     {"exe",
      "the program's file, when it is not where the core says",
      "FILE",
@@ -26,7 +30,7 @@ const struct corewalk_option common_options[] = {
      COREWALK_VALUE_TEXT,
      NULL},
     {"max-memory",
-     "use at most this much memory beside the core (default: no limit)",
+     "use at most this much memory beside the core and the symbols of modules (default: no limit)",
      "SIZE",
      COREWALK_VALUE_SIZE,
      NULL},
@@ -264,6 +268,9 @@ static bool set_operands(struct command *command, int count, char **operands)
     int most = verb->argument != NULL ? 2 : 1;
     if (count == 0) {
         return usage_error(verb, "which core file?", "");
+    }
+    if (count > most && verb_named(operands[0]) != NULL) {
+        return usage_error(verb, "the verb comes before all options: ", operands[0]);
     }
     if (count > most) {
         return usage_error(verb, "does not know what to do with ", operands[most]);

@@ -59,7 +59,7 @@ void help_overview(FILE *stream)
 {
     fputs("corewalk tells what fills a bloated process, from its memory alone.\n\n"
           "Usage: corewalk VERB [OPTION]... CORE [ARGUMENT]\n"
-          "       corewalk CORE              the same as: corewalk analyze CORE\n"
+          "       corewalk [OPTION]... CORE  the same as: corewalk analyze ...\n"
           "       corewalk help [VERB]\n\n"
           "To take a core of a running process: gcore PID (gdb's; it goes on afterwards).\n\n"
           "Verbs:\n",
@@ -73,7 +73,7 @@ void help_overview(FILE *stream)
     print_options(stream, common_options, common_option_count);
     print_entry(stream, "--version", "version of the program");
     fputs("\nExit status: 0 done; 1 done, but something was missing (the output says what);\n"
-          "2 no analysis (standard error says why); 3 a --fail-if limit was passed; 64 usage.\n",
+          "2 no analysis (standard error says why); 64 usage.\n",
           stream);
 }
 
@@ -100,28 +100,62 @@ static void print_option_words(FILE *stream, const struct corewalk_option *optio
     }
 }
 
-bool help_words(const char *what, const char *verb_name, FILE *stream)
+static void print_verbs(FILE *stream)
 {
+    for (size_t i = 0; i < corewalk_verb_count(); i++) {
+        fprintf(stream, "%s\n", corewalk_verb_at(i)->name);
+    }
+    fputs("help\n", stream);
+}
+
+static void print_formats(FILE *stream)
+{
+    for (size_t i = 0; i < corewalk_format_count(); i++) {
+        fprintf(stream, "%s\n", corewalk_format_name(i));
+    }
+}
+
+static void print_options_of(const struct corewalk_verb *verb, FILE *stream)
+{
+    print_option_words(stream, common_options, common_option_count);
+    if (verb != NULL) {
+        print_option_words(stream, verb->options, verb->option_count);
+    } else {
+        fputs("--version\n", stream);
+    }
+}
+
+static void print_values(const struct corewalk_verb *verb, const char *name, FILE *stream)
+{
+    name += strspn(name, "-");
+    if (strcmp(name, "format") == 0) {
+        print_formats(stream);
+        return;
+    }
+    for (size_t i = 0; verb != NULL && i < verb->option_count; i++) {
+        const char *const *choice = verb->options[i].choices;
+        if (choice != NULL && strcmp(verb->options[i].name, name) == 0) {
+            for (; *choice != NULL; choice++) {
+                fprintf(stream, "%s\n", *choice);
+            }
+        }
+    }
+}
+
+bool help_words(char *const *words, FILE *stream)
+{
+    const char *what = words[0];
+    const struct corewalk_verb *verb = words[1] != NULL ? verb_named(words[1]) : NULL;
     if (strcmp(what, "verbs") == 0) {
-        for (size_t i = 0; i < corewalk_verb_count(); i++) {
-            fprintf(stream, "%s\n", corewalk_verb_at(i)->name);
-        }
-        fputs("help\n", stream);
-        return true;
+        print_verbs(stream);
+    } else if (strcmp(what, "formats") == 0) {
+        print_formats(stream);
+    } else if (strcmp(what, "options") == 0) {
+        print_options_of(verb, stream);
+    } else if (strcmp(what, "values") == 0 && words[1] != NULL && words[2] != NULL) {
+        print_values(verb, words[2], stream);
+    } else {
+        return false;
     }
-    if (strcmp(what, "formats") == 0) {
-        for (size_t i = 0; i < corewalk_format_count(); i++) {
-            fprintf(stream, "%s\n", corewalk_format_name(i));
-        }
-        return true;
-    }
-    if (strcmp(what, "options") == 0) {
-        const struct corewalk_verb *verb = verb_name != NULL ? verb_named(verb_name) : NULL;
-        print_option_words(stream, common_options, common_option_count);
-        if (verb != NULL) {
-            print_option_words(stream, verb->options, verb->option_count);
-        }
-        return true;
-    }
-    return false;
+    return true;
 }

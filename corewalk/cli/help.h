@@ -13,7 +13,8 @@ void help_overview(FILE *stream);
 void help_verb(const struct corewalk_verb *verb, FILE *stream);
 
 /*
- * Words for shell completion, one a line: "verbs", "formats", or "options VERB". False when
- * `what` is none of them.
+ * Words for shell completion, one a line, as `--words` asks for them: "verbs", "formats", "options
+ * [VERB]" (those that take a value end in "="), or "values VERB OPTION" (nothing for an option
+ * that takes anything). False when words[0] is none of them; `words` ends with NULL.
  */
-bool help_words(const char *what, const char *verb_name, FILE *stream);
+bool help_words(char *const *words, FILE *stream);

@@ -24,7 +24,7 @@ static bool is_set(const char *variable)
 static void fit_terminal(struct command *command)
 {
     struct winsize size;
-    if (command->output_path != NULL || isatty(STDOUT_FILENO) != 1) {
+    if (!output_is_standard(command->output_path) || isatty(STDOUT_FILENO) != 1) {
         return;
     }
     const char *terminal = getenv("TERM");
@@ -70,7 +70,26 @@ static int run(struct corewalk_session *session, struct command *command, struct
     if (status != COREWALK_OK) {
         fprintf(stderr, "corewalk: %s\n", error.text);
     }
+    if (status == COREWALK_OK && outcome.missing != NULL) {
+        fprintf(stderr, "corewalk: incomplete: %s\n", outcome.missing);
+    }
     return exit_status_of(status, &outcome);
+}
+
+/* The input is never the place of the result: neither the core nor the program's file. */
+static bool spares_input(const struct command *command)
+{
+    const char *inputs[] = {command->core_path, command->options.exe};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (output_overwrites(command->output_path, inputs[i])) {
+            fprintf(stderr,
+                    "corewalk: --output %s would overwrite the input %s\n",
+                    command->output_path,
+                    inputs[i]);
+            return false;
+        }
+    }
+    return true;
 }
 
 static int open_and_run(struct command *command)
@@ -78,6 +97,9 @@ static int open_and_run(struct command *command)
     struct corewalk_error error = COREWALK_ERROR_INIT;
     struct corewalk_session *session;
     struct output output;
+    if (!spares_input(command)) {
+        return EXIT_USAGE;
+    }
     if (!output_open(command->output_path, &output)) {
         return EXIT_CANNOT;
     }
@@ -139,11 +161,15 @@ static int run_help(const char *name)
     return EXIT_DONE;
 }
 
-/* `corewalk CORE` is `corewalk analyze CORE`: the name of an existing file is no mistyped verb. */
+/*
+ * `corewalk [OPTION]... CORE` is `corewalk analyze …`: an option, a name that no verb can have, or
+ * that of an existing file, is no mistyped verb.
+ */
 static int run_core(int argc, char **argv)
 {
-    const struct corewalk_verb *analyze = verb_named("analyze");
-    return access(argv[1], F_OK) == 0 ? run_verb(analyze, argc, argv) : unknown_verb(argv[1]);
+    const char *first = argv[1];
+    bool is_core = first[0] == '-' || strpbrk(first, "/.") != NULL || access(first, F_OK) == 0;
+    return is_core ? run_verb(verb_named("analyze"), argc, argv) : unknown_verb(first);
 }
 
 int main(int argc, char **argv)
@@ -163,7 +189,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (strcmp(first, "--words") == 0 && second != NULL) {
-        return help_words(second, argc > 3 ? argv[3] : NULL, stdout) ? EXIT_DONE : EXIT_USAGE;
+        return help_words(argv + 2, stdout) ? EXIT_DONE : EXIT_USAGE;
     }
     const struct corewalk_verb *verb = verb_named(first);
     return verb != NULL ? run_verb(verb, argc - 1, argv + 1) : run_core(argc, argv);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/progress.h"
+
 static bool fail(const char *path)
 {
     fprintf(stderr, "corewalk: cannot write %s: %s\n", path, strerror(errno));
@@ -22,13 +24,28 @@ static bool is_special(const char *path)
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
+bool output_is_standard(const char *path)
+{
+    return path == NULL || strcmp(path, "-") == 0;
+}
+
+bool output_overwrites(const char *path, const char *input)
+{
+    struct stat there;
+    struct stat read;
+    return !output_is_standard(path) && input != NULL && stat(path, &there) == 0 &&
+           stat(input, &read) == 0 && there.st_dev == read.st_dev && there.st_ino == read.st_ino;
+}
+
 bool output_open(const char *path, struct output *ret_output)
 {
-    struct output output = {.fd = STDOUT_FILENO, .path = path};
-    if (path == NULL) {
+    struct output output = {.fd = STDOUT_FILENO};
+    if (output_is_standard(path)) {
+        output.is_terminal = isatty(output.fd) == 1;
         *ret_output = output;
         return true;
     }
+    output.path = path;
     if (is_special(path)) {
         output.fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
@@ -48,6 +65,9 @@ bool output_open(const char *path, struct output *ret_output)
 int output_write(void *context, const char *bytes, size_t count)
 {
     struct output *output = context;
+    if (output->is_terminal) {
+        progress_end(); /* it would stand in the middle of the result */
+    }
     while (count > 0) {
         ssize_t written = write(output->fd, bytes, count);
         if (written < 0 && errno == EINTR) {

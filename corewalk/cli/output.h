@@ -8,8 +8,15 @@ struct output {
     int fd;
     const char *path;     /* NULL: standard output */
     char *temporary_path; /* beside `path`, renamed at the end; NULL: written in place */
-    int os_error;         /* of the first write that failed, or 0 */
+    bool is_terminal;
+    int os_error; /* of the first write that failed, or 0 */
 };
+
+/* NULL and "-" are standard output. */
+bool output_is_standard(const char *path);
+
+/* Whether the result would go over the file that `input` (may be NULL) names, also by a link. */
+bool output_overwrites(const char *path, const char *input);
 
 /* False after saying on stderr what is wrong with the path. */
 bool output_open(const char *path, struct output *ret_output);

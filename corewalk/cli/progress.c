@@ -70,3 +70,9 @@ void progress_clear(void)
         line.is_drawn = false;
     }
 }
+
+void progress_end(void)
+{
+    progress_clear();
+    line.is_enabled = false;
+}

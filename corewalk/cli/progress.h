@@ -13,5 +13,8 @@ int progress_report(void *context, const char *phase, uint64_t done, uint64_t to
 /* Clears the line, if one was shown. */
 void progress_clear(void);
 
+/* Clears the line, and shows none from here on. */
+void progress_end(void);
+
 /* Whether the line is shown at all (a terminal, and not --quiet). */
 void progress_enable(bool is_shown);

@@ -43,6 +43,13 @@ bool cw_row_stream_add(struct cw_row_stream *stream, const struct cw_cell *cells
     return !stream->output.failed;
 }
 
+void cw_row_stream_note(struct cw_row_stream *stream, const char *text)
+{
+    if (stream->renderer->stream_note != NULL) {
+        stream->renderer->stream_note(stream, text);
+    }
+}
+
 enum cw_status cw_row_stream_end(struct cw_row_stream *stream, struct cw_error *err)
 {
     if (stream->row_count == 0) {

@@ -24,6 +24,8 @@ struct cw_renderer {
     /* Called once, before the first row, which shows what the columns hold; NULL: no rows came. */
     void (*stream_head)(struct cw_row_stream *stream, const struct cw_cell *first_row);
     void (*stream_row)(struct cw_row_stream *stream, const struct cw_cell *cells);
+    /* A remark behind the rows, one short line; NULL: the format has no place for it. */
+    void (*stream_note)(struct cw_row_stream *stream, const char *text);
 };
 
 #define CW_RENDERER(name) extern const struct cw_renderer cw_renderer_##name;
@@ -65,6 +67,9 @@ enum cw_status cw_row_stream_begin(struct cw_row_stream *stream,
 
 /* False once the receiver is gone: stop producing. */
 bool cw_row_stream_add(struct cw_row_stream *stream, const struct cw_cell *cells);
+
+/* A remark behind the last row, for people: formats for machines leave it out. */
+void cw_row_stream_note(struct cw_row_stream *stream, const char *text);
 
 /* Hands over what is left. CW_ERROR_IO when the receiver was gone. */
 enum cw_status cw_row_stream_end(struct cw_row_stream *stream, struct cw_error *err);

@@ -369,10 +369,18 @@ static void stream_row(struct cw_row_stream *stream, const struct cw_cell *cells
     cw_output_puts(&stream->output, "|\n");
 }
 
+static void stream_note(struct cw_row_stream *stream, const char *text)
+{
+    cw_output_newline(&stream->output);
+    put_text(&stream->output, text);
+    cw_output_newline(&stream->output);
+}
+
 const struct cw_renderer cw_renderer_markdown = {
     .name = "markdown",
     .summary = "tables as GitHub shows them, for a bug report",
     .render = render,
     .stream_head = stream_head,
     .stream_row = stream_row,
+    .stream_note = stream_note,
 };

@@ -11,6 +11,7 @@ enum {
     INDENT = 2, /* of what stands under a title */
     GAP = 2,
     STREAM_CELL_BYTES = 1024, /* longer lists in a row of a stream end in "..." */
+    LEAST_CUT = 12,           /* a text in a stream is cut to no less, however narrow the page */
 };
 
 static unsigned page_width(const struct cw_style *style)
@@ -106,14 +107,35 @@ static size_t width_hint(const struct cw_row_stream *stream, size_t column)
     return stream->widths != NULL ? stream->widths[column] : 0;
 }
 
-/* A text in its column; one that is too long pushes what follows, so that nothing is lost. */
-static void put_aligned(struct cw_output *output, const char *text, size_t width, bool is_right)
+/*
+ * A text in its column; one that is too long pushes what follows, so that nothing is lost. Returns
+ * how many columns it took, with the gap.
+ */
+static size_t put_aligned(struct cw_output *output, const char *text, size_t width, bool is_right)
 {
     size_t length = strlen(text);
     size_t padding = length < width ? width - length : 0;
     cw_output_blanks(output, is_right ? padding : 0);
     cw_output_put(output, text, length);
     cw_output_blanks(output, (is_right ? 0 : padding) + GAP);
+    return length + padding + GAP;
+}
+
+/* What the last text of a row may take: the rest of the page. */
+static size_t room_left(const struct cw_row_stream *stream, size_t used)
+{
+    size_t width = page_width(&stream->style);
+    return used + LEAST_CUT < width ? width - used : LEAST_CUT;
+}
+
+static bool is_last(const struct cw_row_stream *stream, size_t column)
+{
+    for (size_t i = column + 1; i < stream->column_count; i++) {
+        if (is_shown(stream, i)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void stream_head(struct cw_row_stream *stream, const struct cw_cell *first_row)
@@ -137,14 +159,25 @@ static void stream_head(struct cw_row_stream *stream, const struct cw_cell *firs
 static void stream_row(struct cw_row_stream *stream, const struct cw_cell *cells)
 {
     char buffer[STREAM_CELL_BYTES];
+    char cut[WIDEST_PAGE + 1];
+    size_t used = 0;
     for (size_t i = 0; i < stream->column_count; i++) {
         if (is_shown(stream, i)) {
             const char *text =
                 cw_show_cell(&cells[i], stream->columns[i].flags, buffer, sizeof buffer);
             bool is_right = cw_show_is_number(&cells[i]);
-            put_aligned(&stream->output, text, width_hint(stream, i), is_right);
+            if ((stream->columns[i].flags & CW_COLUMN_CUT) != 0 && is_last(stream, i)) {
+                text = cw_show_cut(text, room_left(stream, used), cut);
+            }
+            used += put_aligned(&stream->output, text, width_hint(stream, i), is_right);
         }
     }
+    cw_output_newline(&stream->output);
+}
+
+static void stream_note(struct cw_row_stream *stream, const char *text)
+{
+    cw_output_puts(&stream->output, text);
     cw_output_newline(&stream->output);
 }
 
@@ -154,4 +187,5 @@ const struct cw_renderer cw_renderer_text = {
     .render = render,
     .stream_head = stream_head,
     .stream_row = stream_row,
+    .stream_note = stream_note,
 };

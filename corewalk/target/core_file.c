@@ -195,6 +195,9 @@ static enum cw_status map_file(
     if (fstat(file, &status) != 0) {
         return cw_error_set_os(err, errno, "cannot read %.100s", path);
     }
+    if (S_ISDIR(status.st_mode)) {
+        return cw_error_set(err, CW_ERROR_FORMAT, "is a directory, not a core: %.100s", path);
+    }
     if (!S_ISREG(status.st_mode)) {
         return cw_error_set(
             err, CW_ERROR_FORMAT, "not a regular file, write the core to one: %.100s", path);

@@ -10,6 +10,7 @@
 # group | what must be there | Debian's package | Fedora's
 #   cmd:NAME  a command          pc:NAME  a pkg-config module
 #   lib:NAME  a library for -l   py:NAME  a module of /usr/bin/python3
+#   clang-rt:NAME  a runtime of the clang that is installed, which has its version in its package
 SETUP_TABLE='
 build | cmd:gcc          | gcc                | gcc
 build | cmd:g++          | g++                | gcc-c++
@@ -31,6 +32,7 @@ full  | cmd:clang        | clang              | clang
 full  | cmd:clang-format | clang-format       | clang-tools-extra
 full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
 full  | cmd:gcovr        | gcovr              | gcovr
+fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua
@@ -42,6 +44,8 @@ setup_has() {
     pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
     lib:*) echo 'int main(void) { return 0; }' |
         gcc -x c - -o /dev/null "-l${1#lib:}" 2>/dev/null ;;
+    clang-rt:*) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang "-fsanitize=${1#clang-rt:}" -x c - -o /dev/null 2>/dev/null ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
     esac
 }
@@ -64,13 +68,37 @@ setup_as_root() {
     fi
 }
 
+# Debian's package of a table entry. clang's runtimes were once part of libclang-common.
+setup_debian_name() {
+    local major
+    if [[ $1 != @clang-rt ]]; then
+        echo "$1"
+        return
+    fi
+    major=$(clang -dumpversion 2>/dev/null)
+    major=${major%%.*}
+    if apt-cache show "libclang-rt-$major-dev" >/dev/null 2>&1; then
+        echo "libclang-rt-$major-dev"
+    else
+        echo "libclang-common-$major-dev"
+    fi
+}
+
+# Takes the table's entries; their names are settled once apt knows what there is.
 setup_apt_install() {
-    local log
+    local log entry packages=()
     log=$(mktemp)
-    echo "installing: $*"
-    if ! { setup_as_root apt-get update &&
-        setup_as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+    if ! setup_as_root apt-get update >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    for entry in "$@"; do
+        packages+=("$(setup_debian_name "$entry")")
+    done
+    echo "installing: ${packages[*]}"
+    if ! setup_as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${packages[@]}" >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         return 1
@@ -83,7 +111,7 @@ setup_list() {
     echo "these packages are missing:" >&2
     printf '  %-20s %s\n' "Debian, Ubuntu" "Fedora" >&2
     for entry in "$@"; do
-        printf '  %-20s %s\n' "${entry%|*}" "${entry#*|}" >&2
+        printf '  %-20s %s\n' "$(setup_debian_name "${entry%|*}")" "${entry#*|}" >&2
     done
 }
 

@@ -7,7 +7,7 @@
  *         errx(2, "%s", error.text);
  *     }
  *     struct corewalk_request request = {.size = sizeof request, .verb = "analyze"};
- *     corewalk_run(session, &request, write_to_stdout, NULL, &error);
+ *     corewalk_run(session, &request, write_to_stdout, NULL, NULL, &error);
  *     corewalk_close(session);
  *
  * A session is one target, analysed step by step as verbs need it; a second verb reuses what the
@@ -27,7 +27,13 @@
 extern "C" {
 #endif
 
-/* Raised when something here changes so that older callers break. */
+/*
+ * Raised when something here changes so that older callers break. Until then structs with a `size`
+ * (options, callback, request, outcome) may grow at their end: the library reads and writes only as
+ * much of them as the caller's `size` says, and takes the rest as zero. struct corewalk_verb, which
+ * only the library makes, may grow, too. All others are frozen: error, segment, thread, option and
+ * setting.
+ */
 #define COREWALK_ABI 1
 
 #if defined(__GNUC__)
@@ -148,7 +154,11 @@ COREWALK_EXPORT int corewalk_open_callback(const struct corewalk_callback *callb
 /* Also legal on NULL. Everything borrowed from the session ends with it. */
 COREWALK_EXPORT void corewalk_close(struct corewalk_session *session);
 
-/* Bytes that the session holds at most so far, beyond the mapped input. */
+/*
+ * Bytes that the session holds at most so far, beyond the mapped input. This and max_memory_bytes
+ * count what grows with the target's memory; what libelf takes for the symbols of modules, and the
+ * demangler for a name at a time, is not in it.
+ */
 COREWALK_EXPORT uint64_t corewalk_peak_memory(const struct corewalk_session *session);
 
 /* ---- verbs ------------------------------------------------------------------------------- */
@@ -160,14 +170,16 @@ enum corewalk_value_kind {
     COREWALK_VALUE_SIZE = 3,    /* "4096", "0x1000", "64k", "1.5G" */
     COREWALK_VALUE_COUNT = 4,   /* a decimal number */
     COREWALK_VALUE_ADDRESS = 5, /* hexadecimal, with or without 0x */
+    COREWALK_VALUE_LIMIT = 6,   /* a decimal number, not 0 */
 };
 
 struct corewalk_option {
-    const char *name;           /* without the dashes: "min-size" */
-    const char *summary;        /* one line */
-    const char *value;          /* placeholder for help: "SIZE"; NULL for a flag */
-    int kind;                   /* enum corewalk_value_kind */
-    const char *const *choices; /* NULL-terminated, with COREWALK_VALUE_CHOICE */
+    const char *name;    /* without the dashes: "min-size" */
+    const char *summary; /* one line */
+    const char *value;   /* placeholder for help: "SIZE"; NULL for a flag */
+    int kind;            /* enum corewalk_value_kind */
+    /* NULL-terminated: all values, with COREWALK_VALUE_CHOICE; else words to offer, or NULL */
+    const char *const *choices;
 };
 
 struct corewalk_verb {
@@ -213,7 +225,12 @@ typedef int corewalk_write(void *context, const char *bytes, size_t count);
 struct corewalk_outcome {
     size_t size;
     int is_incomplete;    /* printed, but something was missing; the output says what */
-    int exceeded_fail_if; /* a --fail-if threshold was passed */
+    int exceeded_fail_if; /* a --fail-if threshold was passed (no verb has one yet) */
+    /*
+     * Why is_incomplete, in one line, where the output has no room to say it (the rows of `list`);
+     * else NULL. Lives until the session's next run, or its end.
+     */
+    const char *missing;
 };
 
 /*

@@ -58,6 +58,8 @@ static void refuses_wrong_values(void)
         {"histogram", {"by", "colour"}, "name, size, arena, state"},
         {"histogram", {"by", NULL}, "--by needs"},
         {"histogram", {"limit", "1k"}, "a number"},
+        {"histogram", {"limit", "0"}, "above 0"},
+        {"list", {"limit", "0"}, "above 0"},
         {"list", {"min-size", "big"}, "a size"},
         {"list", {"address", "main"}, "an address"},
         {"block", {"show-content", "yes"}, "takes no value"},

@@ -1,4 +1,5 @@
 /* api: sessions over the public header alone, as a caller uses them. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,21 @@ static void a_page_without_a_heap_says_so(void)
     corewalk_close(session);
 }
 
+static void what_rows_cannot_say_stands_in_the_outcome(void)
+{
+    static struct text text;
+    struct corewalk_session *session = open_session(NULL);
+    struct corewalk_outcome outcome = {.size = sizeof outcome};
+    struct corewalk_request request = {.size = sizeof request, .verb = "list"};
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
+    CU_ASSERT_TRUE(outcome.is_incomplete);
+    const char *missing = outcome.missing != NULL ? outcome.missing : "";
+    CU_ASSERT_TRUE(strlen(missing) > 0);
+    CU_ASSERT_PTR_NULL(strchr(missing, '\n'));
+    corewalk_close(session);
+}
+
 static void timing_is_reported_when_it_is_asked_for(void)
 {
     static struct text text;
@@ -185,9 +201,12 @@ static void a_cancelled_page_is_printed_as_far_as_it_went(void)
     CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
     CU_ASSERT_TRUE(outcome.is_incomplete);
     CU_ASSERT_PTR_NOT_NULL(strstr(text.bytes, "interrupted"));
+    CU_ASSERT_PTR_NULL(outcome.missing);
+    struct corewalk_error error = COREWALK_ERROR_INIT;
     request.verb = "histogram";
-    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL),
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, &error),
                     COREWALK_ERROR_CANCELLED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "interrupted"));
     corewalk_close(session);
 }
 
@@ -217,6 +236,28 @@ static void a_callback_without_its_size_is_refused(void)
                     COREWALK_ERROR_ARGUMENT);
 }
 
+/* Callers that were built with the structs as they were when they ended earlier. */
+static void shorter_structs_of_older_callers_do(void)
+{
+    struct corewalk_callback callback = callback_target();
+    struct corewalk_session *session = NULL;
+    callback.size = offsetof(struct corewalk_callback, context);
+    callback.context = &session; /* not the library's to see */
+    CU_ASSERT_EQUAL_FATAL(corewalk_open_callback(&callback, NULL, &session, NULL), COREWALK_OK);
+
+    static struct text text;
+    struct corewalk_outcome outcome = {.size = offsetof(struct corewalk_outcome, exceeded_fail_if),
+                                       .exceeded_fail_if = 7};
+    struct corewalk_request request = {
+        .size = offsetof(struct corewalk_request, format), .verb = "analyze", .format = "none"};
+    text.count = 0;
+    CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, &outcome, NULL), COREWALK_OK);
+    CU_ASSERT_TRUE(outcome.is_incomplete);
+    CU_ASSERT_EQUAL(outcome.exceeded_fail_if, 7);
+    CU_ASSERT_EQUAL(outcome.size, offsetof(struct corewalk_outcome, exceeded_fail_if));
+    corewalk_close(session);
+}
+
 static void the_library_says_what_it_is(void)
 {
     uint64_t bytes = 0;
@@ -233,6 +274,7 @@ static void the_library_says_what_it_is(void)
 CW_TEST_MAIN("api/session",
              CW_TEST(every_verb_answers_in_every_format),
              CW_TEST(a_page_without_a_heap_says_so),
+             CW_TEST(what_rows_cannot_say_stands_in_the_outcome),
              CW_TEST(timing_is_reported_when_it_is_asked_for),
              CW_TEST(a_wrong_request_is_an_argument_error),
              CW_TEST(a_receiver_that_is_gone_is_an_io_error),
@@ -240,4 +282,5 @@ CW_TEST_MAIN("api/session",
              CW_TEST(a_cancelled_page_is_printed_as_far_as_it_went),
              CW_TEST(what_is_no_core_is_refused),
              CW_TEST(a_callback_without_its_size_is_refused),
+             CW_TEST(shorter_structs_of_older_callers_do),
              CW_TEST(the_library_says_what_it_is))

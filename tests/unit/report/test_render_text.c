@@ -384,6 +384,38 @@ static void an_empty_stream_is_a_heading(void)
     fixture_deinit(&fixture);
 }
 
+static void the_last_text_of_a_stream_fits_the_page(void)
+{
+    static const struct cw_report_column columns[] = {
+        {"state", "state", 0}, {"name", "name", CW_COLUMN_CUT}, {"data", "", CW_COLUMN_DATA}};
+    static const unsigned widths[] = {8, 30, 0};
+    const struct cw_cell rows[][3] = {
+        {cw_cell_text("used"), cw_cell_text("std::map<std::string, Session>"), cw_cell_text("x")},
+        {cw_cell_text("longer-than-its-column"),
+         cw_cell_text("std::map<std::string, Session>"),
+         cw_cell_text("x")},
+    };
+    struct fixture fixture;
+    fixture_init(&fixture);
+    struct cw_row_stream stream = {.renderer = cw_renderer_named("text"),
+                                   .writer = sink_writer(&fixture.sink),
+                                   .style = {.width = 34},
+                                   .columns = columns,
+                                   .widths = widths,
+                                   .column_count = 3};
+    CU_ASSERT_EQUAL(cw_row_stream_begin(&stream, &fixture.arena, &fixture.err), CW_OK);
+    CU_ASSERT_TRUE(cw_row_stream_add(&stream, rows[0]));
+    CU_ASSERT_TRUE(cw_row_stream_add(&stream, rows[1]));
+    cw_row_stream_note(&stream, "That is all.");
+    CU_ASSERT_EQUAL(cw_row_stream_end(&stream, &fixture.err), CW_OK);
+    CU_ASSERT_STRING_EQUAL(fixture.sink.text,
+                           "state     name\n"
+                           "used      std::map<std::st...sion>\n"
+                           "longer-than-its-column  std::ma...n>\n"
+                           "That is all.\n");
+    fixture_deinit(&fixture);
+}
+
 static void only_the_heading_of_a_stream_is_styled(void)
 {
     static const struct cw_report_column columns[] = {{"a", "name", 0}, {"b", "no", 0}};
@@ -417,4 +449,5 @@ CW_TEST_MAIN("report/render_text",
              CW_TEST(color_is_only_where_it_was_asked_for),
              CW_TEST(streams_align_by_hints),
              CW_TEST(an_empty_stream_is_a_heading),
+             CW_TEST(the_last_text_of_a_stream_fits_the_page),
              CW_TEST(only_the_heading_of_a_stream_is_styled))
