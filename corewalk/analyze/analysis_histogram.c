@@ -125,6 +125,21 @@ static bool report_sizes(const struct cw_heap *heap, size_t row_limit, struct cw
     return done;
 }
 
+struct state_row {
+    enum cw_chunk_state state;
+    struct cw_tally total;
+};
+
+static int compare_state_rows(const void *left, const void *right)
+{
+    const struct state_row *a = left;
+    const struct state_row *b = right;
+    if (a->total.bytes != b->total.bytes) {
+        return a->total.bytes > b->total.bytes ? -1 : 1;
+    }
+    return a->state < b->state ? -1 : a->state > b->state;
+}
+
 static void report_states(const struct cw_heap *heap, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
@@ -150,18 +165,20 @@ static void report_states(const struct cw_heap *heap, struct cw_report *report)
     }
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "states", "Chunks by state", COLUMNS(columns));
-    for (size_t state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
-        const struct cw_tally *tally = &heap->by_state[state];
-        struct cw_cell share = cw_cell_share(tally->bytes, total);
-        if (tally->count > 0) {
-            cw_report_add_row(report,
-                              section,
-                              (struct cw_cell[]){cw_cell_bytes(tally->bytes),
-                                                 share,
-                                                 cw_cell_count(tally->count),
-                                                 cw_cell_text(cw_chunk_state_name(state)),
-                                                 cw_cell_text(meanings[state])});
-        }
+    struct state_row rows[CW_CHUNK_STATE_COUNT];
+    for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
+        rows[state] = (struct state_row){(enum cw_chunk_state)state, heap->by_state[state]};
+    }
+    qsort(rows, CW_CHUNK_STATE_COUNT, sizeof rows[0], compare_state_rows);
+    for (size_t i = 0; i < CW_CHUNK_STATE_COUNT && rows[i].total.count > 0; i++) {
+        struct cw_cell share = cw_cell_share(rows[i].total.bytes, total);
+        cw_report_add_row(report,
+                          section,
+                          (struct cw_cell[]){cw_cell_bytes(rows[i].total.bytes),
+                                             share,
+                                             cw_cell_count(rows[i].total.count),
+                                             cw_cell_text(cw_chunk_state_name(rows[i].state)),
+                                             cw_cell_text(meanings[rows[i].state])});
     }
 }
 
