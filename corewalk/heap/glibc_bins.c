@@ -228,6 +228,9 @@ static void settle_rest(struct lists *lists)
     const struct cw_chunk_table *table = &lists->glibc->builder->heap->chunks;
     uint64_t count = 0;
     uint32_t first = CW_NONE;
+    if (table->chunk_count == 0) {
+        return;
+    }
     uint8_t *end = lists->states + table->chunk_count;
     for (uint8_t *state = lists->states; state < end; state++) {
         state = memchr(state, CW_CHUNK_UNKNOWN, (size_t)(end - state));
