@@ -145,7 +145,8 @@ bool glibc_find_detached(struct glibc *glibc, uint32_t arena_index, uint64_t cov
     for (size_t i = 0; i < space->region_count && search.missing_bytes > 0; i++) {
         const struct cw_region *region = &space->regions[i];
         cw_addr start;
-        if (!cw_region_is_writable(region) || !cw_region_is_anonymous(region) ||
+        if (region->provenance != CW_HELD || !cw_region_is_writable(region) ||
+            !cw_region_is_anonymous(region) ||
             !cw_align_up(region->start, space->page_bytes, &start)) {
             continue;
         }

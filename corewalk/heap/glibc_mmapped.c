@@ -186,6 +186,20 @@ static cw_addr look_at_page(struct scan *scan, cw_addr page, cw_addr end, bool i
     return page + mapping.total_bytes;
 }
 
+/*
+ * Where the missing memory around the page ends; 0: the page is there. No header can be seen in it,
+ * and there may be more of it than anyone could go through by pages.
+ */
+static cw_addr end_of_missing(const struct scan *scan, cw_addr page)
+{
+    if (cw_range_has(scan->window.start, scan->window.size_bytes, page)) {
+        return 0;
+    }
+    const struct cw_region *region = cw_space_find(scan->glibc->space, page);
+    bool is_missing = region != NULL && region->provenance != CW_HELD;
+    return is_missing ? region->start + region->size_bytes : 0;
+}
+
 /* [start, end) is anonymous and writable; parts of it may be missing, or belong to arenas. */
 static void scan_stretch(struct scan *scan, cw_addr start, cw_addr end)
 {
@@ -202,7 +216,12 @@ static void scan_stretch(struct scan *scan, cw_addr start, cw_addr end)
             }
             continue;
         }
-        page = look_at_page(scan, page, limit, is_near_stack);
+        cw_addr missing_end = end_of_missing(scan, page);
+        if (missing_end == 0) {
+            page = look_at_page(scan, page, limit, is_near_stack);
+        } else if (!cw_align_up(missing_end, page_bytes, &page)) {
+            return;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ enum {
     CHUNK_BYTES = 0x100,
     TOP_OFF = 96, /* in the arena's struct, as in 2.35 */
     SUM_OFF = 2184,
+    N_MMAPS_OFF = 60, /* in mp_ */
     RW = CW_PROT_READ | CW_PROT_WRITE,
 };
 
@@ -106,7 +107,25 @@ static void a_claim_without_memory_is_a_wrong_sum(void)
     done(&c, builder);
 }
 
+/* There may be more of it than anyone could go through in a lifetime. */
+static void missing_memory_is_not_gone_through_by_pages(void)
+{
+    struct glibc_builder *builder = glibc_builder_create(modern());
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_partial_segment(core, UINT64_C(1) << 61, UINT64_C(1) << 60, PIECE_BYTES, RW);
+    cw_addr chunk = glibc_builder_chunk(builder, 0, CHUNK_BYTES);
+    core_builder_word(core, glibc_builder_arena_address(builder, 0) + SUM_OFF, UINT64_C(1) << 50);
+    static const uint32_t n_mmaps = 3;
+    core_builder_bytes(core, glibc_builder_mp_address(builder) + N_MMAPS_OFF, &n_mmaps, 4);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(heap_case_state(&c, chunk), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "arena-sum"), 1);
+    done(&c, builder);
+}
+
 CW_TEST_MAIN("heap/glibc_detached",
+             CW_TEST(missing_memory_is_not_gone_through_by_pages),
              CW_TEST(finds_the_piece_with_the_top),
              CW_TEST(a_piece_may_be_all_top),
              CW_TEST(a_top_of_no_size_is_no_piece),
