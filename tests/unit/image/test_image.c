@@ -149,17 +149,23 @@ static void knows_its_libc(void)
     free(own);
 }
 
+/* How much less memory it takes depends on the machine's libraries: some step down finds it. */
 static void symbols_that_do_not_fit_are_said(void)
 {
-    struct cw_image_options options = {0};
+    struct cw_image_options options = {.debug_dir = "/nonexistent"};
     struct session session;
     struct own *own = read_maps();
     CU_ASSERT_EQUAL_FATAL(open_own(&session, own, &options, UINT64_MAX), CW_OK);
+    CU_ASSERT_PTR_NULL(note_of(&session, "symbols-skipped"));
     uint64_t whole_bytes = session.budget.peak_bytes;
     session_close(&session);
-    CU_ASSERT_EQUAL(open_own(&session, own, &options, whole_bytes - 4096), CW_OK);
-    CU_ASSERT_PTR_NOT_NULL(note_of(&session, "symbols-skipped"));
-    session_close(&session);
+    bool was_said = false;
+    for (uint64_t limit = whole_bytes; limit > whole_bytes / 4 && !was_said; limit -= 4096) {
+        enum cw_status status = open_own(&session, own, &options, limit);
+        was_said = status == CW_OK && note_of(&session, "symbols-skipped") != NULL;
+        session_close(&session);
+    }
+    CU_ASSERT_TRUE(was_said);
     free(own);
 }
 
