@@ -45,20 +45,6 @@ bool cw_column_create(struct cw_budget *budget,
     return true;
 }
 
-void cw_column_trim(struct cw_column *column, uint64_t count, size_t item_bytes)
-{
-    uint64_t bytes;
-    if (!mapping_bytes(count, item_bytes, &bytes) || bytes >= column->size_bytes) {
-        return;
-    }
-    munmap((char *)column->data + bytes, column->size_bytes - bytes);
-    cw_budget_give(column->budget, column->size_bytes - bytes);
-    column->size_bytes = bytes;
-    if (bytes == 0) {
-        column->data = NULL;
-    }
-}
-
 void cw_column_destroy(struct cw_column *column)
 {
     if (column->data != NULL) {

@@ -1,7 +1,7 @@
 /*
  * A column: one large array of fixed size, one value per chunk, cell or edge. Anonymous memory
  * straight from the system: zeroed, touched page by page as it is written, given back whole.
- * The budget is charged for the full size at creation and relieved by a trim.
+ * The budget is charged for the full size at creation.
  */
 #pragma once
 
@@ -18,9 +18,6 @@ bool cw_column_create(struct cw_budget *budget,
                       uint64_t count,
                       size_t item_bytes,
                       struct cw_column *ret_column);
-
-/* Gives back what lies behind the first `count` items. */
-void cw_column_trim(struct cw_column *column, uint64_t count, size_t item_bytes);
 
 /* Also legal on a zeroed column. */
 void cw_column_destroy(struct cw_column *column);

@@ -58,12 +58,16 @@ enum cw_status cw_row_stream_end(struct cw_row_stream *stream, struct cw_error *
     return cw_output_finish(&stream->output, err);
 }
 
-enum cw_status cw_report_check(const struct cw_report *report, struct cw_error *err)
+enum cw_status cw_report_begin(const struct cw_report *report,
+                               const struct cw_writer *writer,
+                               struct cw_output *ret_output,
+                               struct cw_error *err)
 {
-    return report->failed ? cw_error_set(err,
-                                         CW_ERROR_MEMORY,
-                                         "the report does not fit in memory; raise --max-memory")
-                          : CW_OK;
+    if (report->failed) {
+        return cw_error_set(
+            err, CW_ERROR_MEMORY, "the report does not fit in memory; raise --max-memory");
+    }
+    return cw_output_init(ret_output, writer, report->arena, err);
 }
 
 bool cw_report_shows_column(const struct cw_report_section *section, size_t column)

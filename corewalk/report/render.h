@@ -74,8 +74,11 @@ void cw_row_stream_note(struct cw_row_stream *stream, const char *text);
 /* Hands over what is left. CW_ERROR_IO when the receiver was gone. */
 enum cw_status cw_row_stream_end(struct cw_row_stream *stream, struct cw_error *err);
 
-/* For renderers: CW_OK unless memory ran out while the report was made. */
-enum cw_status cw_report_check(const struct cw_report *report, struct cw_error *err);
+/* For renderers: readies the output, unless memory ran out while the report was made. */
+enum cw_status cw_report_begin(const struct cw_report *report,
+                               const struct cw_writer *writer,
+                               struct cw_output *ret_output,
+                               struct cw_error *err);
 
 /* For renderers: is the column shown to people, and does any row have a value in it? */
 bool cw_report_shows_column(const struct cw_report_section *section, size_t column);

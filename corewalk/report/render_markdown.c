@@ -314,10 +314,7 @@ static enum cw_status render(const struct cw_report *report,
 {
     (void)style;
     struct cw_output output;
-    enum cw_status status = cw_report_check(report, err);
-    if (status == CW_OK) {
-        status = cw_output_init(&output, writer, report->arena, err);
-    }
+    enum cw_status status = cw_report_begin(report, writer, &output, err);
     if (status != CW_OK) {
         return status;
     }

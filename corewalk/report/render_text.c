@@ -69,10 +69,7 @@ static enum cw_status render(const struct cw_report *report,
 {
     struct cw_text_page page = {
         .arena = report->arena, .width = page_width(style), .color = style->color};
-    enum cw_status status = cw_report_check(report, err);
-    if (status == CW_OK) {
-        status = cw_output_init(&page.output, writer, report->arena, err);
-    }
+    enum cw_status status = cw_report_begin(report, writer, &page.output, err);
     if (status != CW_OK) {
         return status;
     }

@@ -18,24 +18,6 @@ static void is_zeroed_charged_and_given_back(void)
     cw_column_destroy(&column);
 }
 
-static void a_trim_relieves_the_budget(void)
-{
-    struct cw_budget budget;
-    struct cw_column column;
-    cw_budget_init(&budget, 1 << 20);
-    CU_ASSERT_TRUE_FATAL(cw_column_create(&budget, 1 << 18, sizeof(uint32_t), &column));
-    ((uint32_t *)column.data)[0] = 5;
-    cw_column_trim(&column, 10, sizeof(uint32_t));
-    CU_ASSERT_EQUAL(budget.used_bytes, 4096);
-    CU_ASSERT_EQUAL(((uint32_t *)column.data)[0], 5);
-    cw_column_trim(&column, 1 << 20, sizeof(uint32_t));
-    CU_ASSERT_EQUAL(column.size_bytes, 4096);
-    cw_column_trim(&column, 0, sizeof(uint32_t));
-    CU_ASSERT_EQUAL(budget.used_bytes, 0);
-    CU_ASSERT_PTR_NULL(column.data);
-    cw_column_destroy(&column);
-}
-
 static void refuses_what_does_not_fit(void)
 {
     struct cw_budget budget;
@@ -62,6 +44,5 @@ static void no_items_are_legal(void)
 
 CW_TEST_MAIN("base/column",
              CW_TEST(is_zeroed_charged_and_given_back),
-             CW_TEST(a_trim_relieves_the_budget),
              CW_TEST(refuses_what_does_not_fit),
              CW_TEST(no_items_are_legal))
