@@ -16,6 +16,14 @@ struct cw_tally cw_heap_held(const struct cw_heap *heap)
     return held;
 }
 
+const char *cw_section_no_chunk(const struct cw_heap *heap)
+{
+    return heap->allocator != NULL
+               ? "The program holds no chunk."
+               : "No heap of glibc's malloc was found; other allocators' blocks "
+                 "are not looked into.";
+}
+
 /* Sum over all arenas of what lies in no chunk, and of what glibc calls system_mem. */
 static void sum_arenas(const struct cw_heap *heap, uint64_t *gap_bytes, uint64_t *system_bytes)
 {

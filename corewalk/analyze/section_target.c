@@ -6,6 +6,7 @@
 #include "analyze/completeness.h"
 #include "analyze/sections.h"
 #include "base/text.h"
+#include "image/runtime.h"
 
 #define COLUMNS(array) array, sizeof(array) / sizeof(array)[0]
 
@@ -85,8 +86,112 @@ static const char *libc_text(const struct cw_analysis_input *input,
     if (layout != NULL) {
         return cw_report_printf(report, "glibc; heap layout of %s, probed", layout);
     }
-    return version != NULL ? cw_report_printf(report, "glibc %s by its banner", version)
-                           : "not recognised";
+    if (version != NULL) {
+        return cw_report_printf(report, "glibc %s by its banner", version);
+    }
+    const struct cw_runtime_found *musl = cw_image_runtime(input->image, "musl");
+    if (musl != NULL) {
+        return cw_report_printf(report, "musl (%s)", musl->evidence);
+    }
+    return cw_image_is_without_libc(input->image) ? "none: a static program of Go"
+                                                  : "not recognised";
+}
+
+/* What serves the program's memory, where that is not glibc's malloc alone. */
+
+static bool is_shown(const struct cw_analysis_input *input, const struct cw_runtime_found *found)
+{
+    return !found->is_guess || input->heap == NULL || input->heap->allocator == NULL;
+}
+
+/* How glibc's malloc stands beside the others. */
+static const char *beside_text(const struct cw_analysis_input *input, bool has_replacement)
+{
+    const struct cw_heap *heap = input->heap;
+    if (heap == NULL) {
+        return "";
+    }
+    if (heap->allocator != NULL) {
+        return ", beside glibc's malloc";
+    }
+    if (cw_image_glibc_version(input->image) == NULL) {
+        return "";
+    }
+    return has_replacement && cw_is_complete(input) ? "; glibc's malloc is unused"
+                                                    : "; glibc's malloc was not found";
+}
+
+/* The first line; NULL where there is nothing but glibc's malloc. */
+static const char *memory_text(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    size_t count;
+    const struct cw_runtime_found *found = cw_image_runtimes(input->image, &count);
+    const char *names = "";
+    bool has_replacement = false;
+    for (size_t i = 0; i < count; i++) {
+        if (is_shown(input, &found[i])) {
+            has_replacement |= found[i].runtime->kind == CW_RUNTIME_MALLOC;
+            names = cw_report_printf(report,
+                                     "%s%s%s (%s%s)",
+                                     names,
+                                     names[0] != '\0' ? ", " : "",
+                                     found[i].runtime->name,
+                                     found[i].is_guess ? "a guess: " : "",
+                                     found[i].evidence);
+        }
+    }
+    if (names[0] != '\0') {
+        return cw_report_printf(report, "%s%s", names, beside_text(input, has_replacement));
+    }
+    if (input->heap == NULL || input->heap->allocator != NULL) {
+        return NULL;
+    }
+    return cw_is_complete(input)
+               ? "not recognised: neither glibc's malloc nor another known allocator"
+               : "not recognised: what would show it is missing from the core";
+}
+
+static const char *libc_flavor(const struct cw_analysis_input *input)
+{
+    const struct cw_heap *heap = input->heap;
+    if (cw_image_glibc_version(input->image) != NULL ||
+        (heap != NULL && heap->layout.name != NULL)) {
+        return "glibc";
+    }
+    if (cw_image_runtime(input->image, "musl") != NULL) {
+        return "musl";
+    }
+    return cw_image_is_without_libc(input->image) ? "none" : "unknown";
+}
+
+static void add_allocators(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    static const struct cw_report_column columns[] = {
+        {"id", "", CW_COLUMN_DATA},
+        {"name", "", CW_COLUMN_DATA},
+        {"kind", "", CW_COLUMN_DATA},
+        {"evidence", "", CW_COLUMN_DATA},
+        {"confidence", "", CW_COLUMN_DATA},
+    };
+    static const char *const kinds[] = {
+        [CW_RUNTIME_MALLOC] = "malloc", [CW_RUNTIME_HEAP] = "heap", [CW_RUNTIME_INSIDE] = "inside"};
+    size_t count;
+    const struct cw_runtime_found *found = cw_image_runtimes(input->image, &count);
+    struct cw_report_section *section =
+        cw_report_add(report, CW_SECTION_TABLE, "target.allocators", NULL, COLUMNS(columns));
+    section->hidden = true;
+    for (size_t i = 0; i < count; i++) {
+        if (is_shown(input, &found[i])) {
+            cw_report_add_row(
+                report,
+                section,
+                (struct cw_cell[]){cw_cell_text(found[i].runtime->id),
+                                   cw_cell_text(found[i].runtime->name),
+                                   cw_cell_text(kinds[found[i].runtime->kind]),
+                                   cw_cell_text(found[i].evidence),
+                                   cw_cell_text(found[i].is_guess ? "guess" : "certain")});
+        }
+    }
 }
 
 static const char *core_text(const struct cw_analysis_input *input, struct cw_report *report)
@@ -137,6 +242,7 @@ static void add_coverage(const struct cw_analysis_input *input, struct cw_report
 void cw_section_target(const struct cw_analysis_input *input, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
+        {"", "memory", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"", "program", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"", "process", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"", "libc", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
@@ -160,7 +266,6 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
     const struct cw_module *executable = input->image->executable;
     const char *version = cw_image_glibc_version(input->image);
     const struct cw_heap_layout *layout = input->heap != NULL ? &input->heap->layout : NULL;
-    bool is_glibc = version != NULL || (layout != NULL && layout->name != NULL);
     char build_id[CW_BUILD_ID_TEXT] = "";
     if (executable != NULL) {
         cw_module_build_id_text(executable, build_id);
@@ -168,6 +273,7 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
     const char *path =
         target->path != NULL ? cw_text_escape_copy(report->arena, target->path) : NULL;
     struct cw_cell cells[] = {
+        optional_text(memory_text(input, report)),
         cw_cell_text(program_text(input, build_id, report)),
         cw_cell_text(process_text(target, report)),
         cw_cell_text(libc_text(input, version, report)),
@@ -179,7 +285,7 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         cw_cell_count(target->word_bytes),
         optional_text(executable != NULL ? executable->path : NULL),
         optional_text(cw_report_printf(report, "%s", build_id)),
-        cw_cell_text(is_glibc ? "glibc" : "unknown"),
+        cw_cell_text(libc_flavor(input)),
         optional_text(version),
         optional_text(layout != NULL ? layout->name : NULL),
         optional_text(layout != NULL ? layout->evidence : NULL),
@@ -190,5 +296,6 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "target", NULL, COLUMNS(columns));
     cw_report_add_row(report, section, cells);
+    add_allocators(input, report);
     add_coverage(input, report);
 }

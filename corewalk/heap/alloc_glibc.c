@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "heap/allocator.h"
 #include "heap/glibc.h"
+#include "image/runtime.h"
 
 #define DETACHED_HOPS (UINT64_C(1) << 26)
 
@@ -45,6 +46,19 @@ static bool was_used(const struct glibc *glibc)
 
 static void note_absence(const struct glibc *glibc)
 {
+    const struct cw_image *image = glibc->builder->image;
+    const struct cw_runtime_found *other = image != NULL ? cw_image_replacement(image) : NULL;
+    if (other != NULL) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "no-glibc-heap",
+                    0,
+                    "no heap of glibc's malloc was found: %s serves the program (%s), and its "
+                    "blocks are not looked into",
+                    other->runtime->name,
+                    other->evidence);
+        return;
+    }
     cw_note_add(glibc->builder->coverage,
                 CW_WARNING,
                 "no-glibc-heap",
