@@ -5,8 +5,8 @@
 #include "base/checked.h"
 #include "heap/foreign_finder.h"
 
-/* More elements than the lists of a sound process have: 8 TiB of PHP's chunks. */
-enum { STEP_LIMIT = 1 << 22 };
+/* More elements than the lists of a sound process have: 2 TiB of PHP's chunks. */
+enum { STEP_LIMIT = 1 << 20 };
 
 static const struct {
     const char *owner;

@@ -48,7 +48,8 @@ static bool read_extent(const struct foreign_search *search,
     uint64_t size = cw_align_down(cw_cursor_u64(&cursor), JEMALLOC_PAGE_BYTES);
     uint64_t page_off = (index * JEMALLOC_PAGE_BYTES - start) & (GIB - 1);
     *ret_extent = (struct extent){start, size};
-    return page_off < size && size <= POINTER_BITS - start && foreign_region(search, start) != NULL;
+    return page_off < size && start <= POINTER_BITS && size <= POINTER_BITS - start &&
+           foreign_region(search, start) != NULL;
 }
 
 static void try_leaf(struct foreign_search *search, const uint8_t *leaf)

@@ -18,7 +18,7 @@ static const struct cw_runtime runtimes[] = {
 enum {
     RUNTIME_COUNT = sizeof runtimes / sizeof runtimes[0],
     MARKER_LIMIT = 128,
-    MESSAGE_SEARCH_LIMIT = 64 << 20, /* of the program's constants */
+    MESSAGE_SEARCH_LIMIT = 32 << 20, /* of what the program cannot write */
     BUILD_INFO_SEARCH_BYTES = 64 << 10,
     BUILD_INFO_ALIGNMENT = 16,
 };
@@ -125,16 +125,24 @@ static void search_module_name(struct search *search, const struct cw_module *mo
     }
 }
 
+static bool has_section(const struct cw_module *module, const char *name)
+{
+    for (size_t i = 0; i < module->section_count; i++) {
+        if (strcmp(module->sections[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void search_sections(struct search *search, const struct cw_module *module)
 {
     for (size_t i = 0; i < RUNTIME_COUNT; i++) {
         for (const char *const *name = runtimes[i].sections; *name != NULL; name++) {
-            for (size_t k = 0; k < module->section_count; k++) {
-                if (strcmp(module->sections[k].name, *name) == 0) {
-                    const char *evidence = cw_arena_printf(
-                        search->image->arena, "section %s of %s", *name, module->name);
-                    note(search, i, module, evidence, false);
-                }
+            if (has_section(module, *name)) {
+                const char *evidence =
+                    cw_arena_printf(search->image->arena, "section %s of %s", *name, module->name);
+                note(search, i, module, evidence, false);
             }
         }
     }
@@ -193,7 +201,7 @@ static void search_memory(struct search *search, const struct cw_module *module)
         const struct cw_mapping *mapping = cw_module_mapping(image, detail, i);
         const struct cw_region *region = cw_space_find(image->space, mapping->start);
         const uint8_t *data;
-        if (region == NULL || (region->protection & CW_PROT_EXEC) != 0) {
+        if (region == NULL) {
             continue;
         }
         uint64_t size =

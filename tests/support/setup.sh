@@ -10,6 +10,7 @@
 # group | what must be there | Debian's package | Fedora's
 #   cmd:NAME  a command          pc:NAME  a pkg-config module
 #   lib:NAME  a library for -l   py:NAME  a module of /usr/bin/python3
+#   so:NAME   a shared library, as it is loaded
 #   clang-rt:NAME  a runtime of the clang that is installed, which has its version in its package
 SETUP_TABLE='
 build | cmd:gcc          | gcc                | gcc
@@ -36,6 +37,13 @@ fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua
+real  | cmd:redis-server | redis-server       | redis
+real  | cmd:php          | php-cli            | php-cli
+real  | cmd:musl-gcc     | musl-tools         | musl-gcc
+real  | cmd:valgrind     | valgrind           | valgrind
+real  | so:libjemalloc.so.2             | libjemalloc2         | jemalloc
+real  | so:libtcmalloc_minimal.so.4     | libtcmalloc-minimal4 | gperftools-libs
+real  | so:libmimalloc.so.2.0           | libmimalloc2.0       | mimalloc
 '
 
 setup_has() {
@@ -44,6 +52,7 @@ setup_has() {
     pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
     lib:*) echo 'int main(void) { return 0; }' |
         gcc -x c - -o /dev/null "-l${1#lib:}" 2>/dev/null ;;
+    so:*) LD_PRELOAD="${1#so:}" /bin/true 2>&1 | { ! grep -q .; } ;;
     clang-rt:*) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang "-fsanitize=${1#clang-rt:}" -x c - -o /dev/null 2>/dev/null ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
