@@ -105,14 +105,16 @@ static bool is_shown(const struct cw_analysis_input *input, const struct cw_runt
 }
 
 /* How glibc's malloc stands beside the others. */
-static const char *beside_text(const struct cw_analysis_input *input, bool has_replacement)
+static const char *beside_text(const struct cw_analysis_input *input,
+                               bool has_replacement,
+                               bool is_inside)
 {
     const struct cw_heap *heap = input->heap;
     if (heap == NULL) {
         return "";
     }
     if (heap->allocator != NULL) {
-        return ", beside glibc's malloc";
+        return is_inside ? ", within glibc's malloc" : ", beside glibc's malloc";
     }
     if (cw_image_glibc_version(input->image) == NULL) {
         return "";
@@ -128,9 +130,11 @@ static const char *memory_text(const struct cw_analysis_input *input, struct cw_
     const struct cw_runtime_found *found = cw_image_runtimes(input->image, &count);
     const char *names = "";
     bool has_replacement = false;
+    bool is_inside = true;
     for (size_t i = 0; i < count; i++) {
         if (is_shown(input, &found[i])) {
             has_replacement |= found[i].runtime->kind == CW_RUNTIME_MALLOC;
+            is_inside &= found[i].runtime->kind == CW_RUNTIME_INSIDE;
             names = cw_report_printf(report,
                                      "%s%s%s (%s%s)",
                                      names,
@@ -141,7 +145,8 @@ static const char *memory_text(const struct cw_analysis_input *input, struct cw_
         }
     }
     if (names[0] != '\0') {
-        return cw_report_printf(report, "%s%s", names, beside_text(input, has_replacement));
+        return cw_report_printf(
+            report, "%s%s", names, beside_text(input, has_replacement, is_inside));
     }
     if (input->heap == NULL || input->heap->allocator != NULL) {
         return NULL;

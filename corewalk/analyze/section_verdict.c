@@ -128,17 +128,38 @@ static const struct cw_runtime_found *runtime_of_row(const struct grounds *groun
     return NULL;
 }
 
+/* Was memory of the runtime found by its structures? Then the rest is most likely not its. */
+static bool has_row(const struct grounds *grounds, const struct cw_runtime *runtime)
+{
+    for (size_t i = 0; i < CW_FOREIGN_KIND_COUNT; i++) {
+        if (strcmp(cw_foreign_runtime(i), runtime->id) == 0 &&
+            cw_ledger_bytes_of(grounds->ledger, cw_foreign_owner(i)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The runtime that most likely has the anonymous memory: one in malloc's place, where glibc's holds
  * nothing, else one with a heap of its own. NULL where none is seen.
  */
 static const struct cw_runtime_found *likely_runtime(const struct grounds *grounds)
 {
-    const struct cw_image *image = grounds->input->image;
-    const struct cw_runtime_found *found = grounds->input->heap->allocator == NULL
-                                               ? cw_image_runtime_of(image, CW_RUNTIME_MALLOC)
-                                               : NULL;
-    return found != NULL ? found : cw_image_runtime_of(image, CW_RUNTIME_HEAP);
+    size_t count;
+    const struct cw_runtime_found *found = cw_image_runtimes(grounds->input->image, &count);
+    bool has_glibc_heap = grounds->input->heap->allocator != NULL;
+    for (enum cw_runtime_kind kind = has_glibc_heap ? CW_RUNTIME_HEAP : CW_RUNTIME_MALLOC;
+         kind <= CW_RUNTIME_HEAP;
+         kind++) {
+        for (size_t i = 0; i < count; i++) {
+            if (found[i].runtime->kind == kind && !found[i].is_guess &&
+                !has_row(grounds, found[i].runtime)) {
+                return &found[i];
+            }
+        }
+    }
+    return NULL;
 }
 
 static const char *absence_sentence(const struct grounds *grounds)

@@ -272,13 +272,13 @@ const struct cw_runtime_found *cw_image_runtime(const struct cw_image *image, co
     return NULL;
 }
 
-const struct cw_runtime_found *cw_image_runtime_of(const struct cw_image *image,
-                                                   enum cw_runtime_kind kind)
+/* The first in malloc's place, messages not counted, or NULL. */
+static const struct cw_runtime_found *find_malloc(const struct cw_image *image)
 {
     size_t count;
     const struct cw_runtime_found *found = cw_image_runtimes(image, &count);
     for (size_t i = 0; i < count; i++) {
-        if (found[i].runtime->kind == kind && !found[i].is_guess) {
+        if (found[i].runtime->kind == CW_RUNTIME_MALLOC && !found[i].is_guess) {
             return &found[i];
         }
     }
@@ -287,6 +287,6 @@ const struct cw_runtime_found *cw_image_runtime_of(const struct cw_image *image,
 
 const struct cw_runtime_found *cw_image_replacement(const struct cw_image *image)
 {
-    const struct cw_runtime_found *found = cw_image_runtime_of(image, CW_RUNTIME_MALLOC);
+    const struct cw_runtime_found *found = find_malloc(image);
     return found == NULL && cw_image_is_without_libc(image) ? cw_image_runtime(image, "go") : found;
 }

@@ -38,10 +38,6 @@ const struct cw_runtime_found *cw_image_runtimes(const struct cw_image *image, s
 /* The one with that id, or NULL. */
 const struct cw_runtime_found *cw_image_runtime(const struct cw_image *image, const char *id);
 
-/* The first of that kind, messages not counted, or NULL. */
-const struct cw_runtime_found *cw_image_runtime_of(const struct cw_image *image,
-                                                   enum cw_runtime_kind kind);
-
 /*
  * What serves the program if glibc's malloc does not: the first in malloc's place, or Go in a
  * program without a C library; NULL where neither is seen.
