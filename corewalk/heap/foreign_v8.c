@@ -3,7 +3,7 @@
  * aligned to 256 KiB; large objects have one of their own size. Since V8 12 the header holds no
  * more than flags: nothing is claimed there.
  *
- *     0 size  1 flags  2 Heap*  3 area_start  4 area_end     (words) [V] V8 11.3 (node 20)
+ *     0 size  1 flags  2 Heap*  3 area_start  4 area_end   (words) [V] V8 10.2, 11.3
  */
 #include "base/checked.h"
 #include "base/map.h"

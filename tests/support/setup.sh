@@ -39,6 +39,7 @@ real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua
 real  | cmd:redis-server | redis-server       | redis
 real  | cmd:php          | php-cli            | php-cli
+real  | cmd:go           | golang-go          | golang
 real  | cmd:musl-gcc     | musl-tools         | musl-gcc
 real  | cmd:valgrind     | valgrind           | valgrind
 real  | so:libjemalloc.so.2             | libjemalloc2         | jemalloc
