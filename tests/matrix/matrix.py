@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,7 @@ VARIANTS = [
     ("tcache_max=64", "GLIBC_TUNABLES=glibc.malloc.tcache_max=64", ("fragmented",), 26),
     (
         "tcache_max=4M",
-        "GLIBC_TUNABLES=glibc.malloc.tcache_max=4194303",
+        "GLIBC_TUNABLES=glibc.malloc.tcache_max=4000000",
         ("fragmented", "mmapped", "threads"),
         42,
     ),
@@ -283,6 +284,12 @@ def check_core(row, command, path, oracle, info, files):
     assert not report["findings"], report["findings"][:3]
 
 
+def told(error):
+    """What failed, and in which check: a bare assert says nothing itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.name}: {error or last.line}"
+
+
 def check_run(system, run, command, directory, numbers):
     rows = []
     nothing = directory / "nothing"
@@ -297,7 +304,7 @@ def check_run(system, run, command, directory, numbers):
                 check_core(row, command, path, oracle, info, files)
                 row.verdict = "exact"
             except (AssertionError, subprocess.TimeoutExpired, KeyError, ValueError) as error:
-                row.verdict = f"WRONG: {type(error).__name__} {error}"
+                row.verdict = f"WRONG: {told(error)}"
             rows.append(row)
             print(line_of(row), flush=True)
     return rows
@@ -317,7 +324,7 @@ def check_system(system, command, numbers, samples):
             try:
                 rows += check_run(system, run, command, folder, numbers)
             except AssertionError as error:
-                rows.append(Row(system, run, "none", "", verdict=f"NOT TAKEN: {error}"))
+                rows.append(Row(system, run, "none", "", verdict=f"NOT TAKEN: {told(error)}"))
                 print(line_of(rows[-1]), flush=True)
             shutil.rmtree(folder)
     return rows
