@@ -5,15 +5,12 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass, field
 
-# From a chunk's size to what the program may use of it, in an arena.
-OVERHEAD_BYTES = 8
-
-
 @dataclass
 class Oracle:
     held: dict = field(default_factory=dict)  # address -> record, with what libc allocated
     freed: dict = field(default_factory=dict)
     summary: dict = None
+    word_bytes: int = 8
 
     @classmethod
     def read(cls, path):
@@ -22,22 +19,22 @@ class Oracle:
             record = json.loads(line)
             if "summary" in record:
                 oracle.summary = record["summary"]
+                oracle.word_bytes = oracle.summary.pop("word_bytes")
                 continue
             group = oracle.freed if record["state"] == "freed" else oracle.held
             group[int(record["address"], 16)] = record
         assert oracle.summary, "the oracle is not complete"
         return oracle
 
-
-def expected_chunk(record):
-    """What `corewalk list` must say of an allocation: state, bytes, arena."""
-    if record["state"] == "mmapped":
-        return {"state": "mmapped", "bytes": record["mapping"]}
-    return {
-        "state": "used",
-        "bytes": record["usable"] + OVERHEAD_BYTES,
-        "arena": record["arena"],
-    }
+    def expected_chunk(self, record):
+        """What `corewalk list` must say of an allocation: state, bytes, arena."""
+        if record["state"] == "mmapped":
+            return {"state": "mmapped", "bytes": record["mapping"]}
+        return {
+            "state": "used",
+            "bytes": record["usable"] + self.word_bytes,
+            "arena": record["arena"],
+        }
 
 
 @dataclass(frozen=True)
