@@ -181,6 +181,22 @@ static size_t chunk_size_field(uintptr_t address)
     return ((const size_t *)address)[-1];
 }
 
+/* qemu-user's maps name no heap: there it begins right behind the program, on the next page. */
+static bool guess_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
+{
+    extern char _end[];
+    static unsigned char pages[1 << 14];
+    uintptr_t start = ((uintptr_t)_end + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end <= start || (end - start) / PAGE > sizeof pages ||
+        mincore((void *)start, end - start, pages) != 0) {
+        return false;
+    }
+    *ret_start = start;
+    *ret_end = end;
+    return true;
+}
+
 /* The main heap's mapping, from /proc/self/maps; false when there is none yet. */
 static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
 {
@@ -195,7 +211,7 @@ static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
     text[filled] = '\0';
     char *line = strstr(text, "[heap]");
     if (!line) {
-        return false;
+        return guess_main_heap(ret_start, ret_end);
     }
     while (line > text && line[-1] != '\n') {
         line--;
@@ -227,19 +243,26 @@ void oracle_start(void)
     }
 }
 
-/* x86's thread block starts with its own address and that of dtv[1]; dtv was calloc'ed. */
+/*
+ * x86's thread block starts with its own address and that of dtv[1], aarch64's with the latter
+ * only; dtv was calloc'ed.
+ */
 void oracle_enter_thread(void)
 {
-#if defined __x86_64__ || defined __i386__
     char *dtv;
-#ifdef __x86_64__
+#if defined __x86_64__
     __asm__("mov %%fs:8, %0" : "=r"(dtv));
-#else
+#elif defined __i386__
     __asm__("mov %%gs:4, %0" : "=r"(dtv));
+#elif defined __aarch64__
+    char **block_of_thread;
+    __asm__("mrs %0, tpidr_el0" : "=r"(block_of_thread));
+    dtv = *block_of_thread;
+#else
+#error "where does this machine keep a thread's dtv?"
 #endif
     void *block = dtv - 2 * sizeof(void *);
     record(block, malloc_usable_size(block), RECORD_RUNTIME);
-#endif
     __atomic_add_fetch(&g_thread_count, 1, __ATOMIC_RELAXED);
 }
 
