@@ -150,6 +150,10 @@ static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, u
     if (index == CW_NONE || caches->states[index] != CW_CHUNK_USED) {
         return GLIBC_TCACHE_NONE;
     }
+    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
+    if (!glibc_has_arena(glibc, cw_chunk_table_extent_of(table, index)->arena_index)) {
+        return GLIBC_TCACHE_NONE; /* the cache of another copy of malloc, or none */
+    }
     for (unsigned form = GLIBC_TCACHE_CHAR; form < GLIBC_TCACHE_FORM_COUNT; form++) {
         if ((glibc->candidates & glibc_with_tcache_form((enum glibc_tcache_form)form)) != 0 &&
             is_cache(caches, (enum glibc_tcache_form)form, index, user)) {
