@@ -1,6 +1,7 @@
 /* The table of allocations behind --wrap, and its two files. Allocates nothing with malloc. */
 #include "oracle.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -13,7 +14,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum record_state { RECORD_EMPTY, RECORD_HELD, RECORD_FREED, RECORD_RUNTIME };
+enum record_state {
+    RECORD_EMPTY,
+    RECORD_HELD,
+    RECORD_FREED,
+    RECORD_RUNTIME,
+    RECORD_OTHER, /* held, of the other copy of malloc */
+};
 
 struct record {
     uintptr_t address; /* what malloc returned */
@@ -39,6 +46,12 @@ static struct record *g_records; /* open addressing; NULL: not recording */
 static size_t g_capacity;        /* a power of two */
 static size_t g_count;
 static unsigned g_thread_count = 1;
+
+/* Another copy of malloc. */
+static void *(*g_other_malloc)(size_t);
+static void (*g_other_free)(void *);
+static size_t (*g_other_usable)(void *);
+static struct mallinfo2 (*g_other_mallinfo)(void);
 
 static void fail(const char *what)
 {
@@ -172,6 +185,38 @@ void __wrap_free(void *pointer)
     __real_free(pointer);
 }
 
+/* ---- another copy of malloc ---------------------------------------------------------------- */
+
+static void *symbol(void *library, const char *name)
+{
+    void *address = dlsym(library, name);
+    if (!address) {
+        fail(name);
+    }
+    return address;
+}
+
+void oracle_add_copy(void *library)
+{
+    g_other_malloc = (void *(*)(size_t))symbol(library, "malloc");
+    g_other_free = (void (*)(void *))symbol(library, "free");
+    g_other_usable = (size_t(*)(void *))symbol(library, "malloc_usable_size");
+    g_other_mallinfo = (struct mallinfo2(*)(void))symbol(library, "mallinfo2");
+}
+
+void *oracle_other_malloc(size_t size)
+{
+    void *pointer = g_other_malloc(size);
+    record(pointer, g_other_usable(pointer), RECORD_OTHER);
+    return pointer;
+}
+
+void oracle_other_free(void *pointer)
+{
+    record(pointer, g_other_usable(pointer), RECORD_FREED);
+    g_other_free(pointer);
+}
+
 /* ---- what was there before ----------------------------------------------------------------- */
 
 static size_t chunk_size_field(uintptr_t address)
@@ -204,6 +249,19 @@ static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
     return true;
 }
 
+/* Do the sizes from the chunk on lead to the end of the heap, exactly? */
+static bool leads_to_end(uintptr_t chunk, uintptr_t end)
+{
+    while (chunk < end) {
+        size_t size = chunk_size_field(chunk + CHUNK_HEADER) & ~(size_t)FLAGS;
+        if (size < 2 * (size_t)CHUNK_HEADER || size > end - chunk) {
+            return false;
+        }
+        chunk += size;
+    }
+    return true;
+}
+
 void oracle_start(void)
 {
     uintptr_t chunk;
@@ -213,10 +271,14 @@ void oracle_start(void)
     if (!find_main_heap(&chunk, &end)) {
         return;
     }
-    for (;;) {
+    /* In a static program the main thread's block comes first. */
+    while (chunk < end && !leads_to_end(chunk, end)) {
+        chunk += CHUNK_HEADER;
+    }
+    while (chunk < end) {
         uintptr_t address = chunk + CHUNK_HEADER;
         size_t size = chunk_size_field(address) & ~(size_t)FLAGS;
-        if (size == 0 || size >= end - chunk) {
+        if (size >= end - chunk) {
             return;
         }
         record((void *)address, size - sizeof(size_t), RECORD_RUNTIME);
@@ -316,10 +378,11 @@ static void write_held(struct output *output, const struct record *record)
     } else {
         length = sprintf(line,
                          "{\"address\":\"%#zx\",\"usable\":%zu,\"state\":\"%s\","
-                         "\"arena\":\"main\"}\n",
+                         "\"arena\":\"%s\"}\n",
                          record->address,
                          record->usable_bytes,
-                         state);
+                         state,
+                         record->state == RECORD_OTHER ? "other" : "main");
     }
     output->filled += (size_t)length;
 }
@@ -365,6 +428,19 @@ static void write_malloc_info(const char *directory)
     close(fd);
 }
 
+static void add_info(struct mallinfo2 *info, struct mallinfo2 other)
+{
+    info->arena += other.arena;
+    info->ordblks += other.ordblks;
+    info->smblks += other.smblks;
+    info->hblks += other.hblks;
+    info->hblkhd += other.hblkhd;
+    info->fsmblks += other.fsmblks;
+    info->uordblks += other.uordblks;
+    info->fordblks += other.fordblks;
+    info->keepcost += other.keepcost;
+}
+
 void oracle_write(const char *directory)
 {
     pthread_mutex_lock(&g_lock);
@@ -373,6 +449,9 @@ void oracle_write(const char *directory)
     pthread_mutex_unlock(&g_lock);
 
     struct mallinfo2 info = mallinfo2();
+    if (g_other_mallinfo) {
+        add_info(&info, g_other_mallinfo());
+    }
     write_malloc_info(directory);
     g_output.fd = create_file(directory, "oracle.jsonl");
     for (size_t i = 0; i < g_capacity; i++) {

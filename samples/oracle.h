@@ -11,11 +11,14 @@
  *   {"address":"0x…","usable":N,"state":"mmapped","mapping":N}    mapping: its whole size
  *   {"address":"0x…","usable":N,"state":"freed"}                  by the sample; last known size
  *   {"address":"0x…","usable":N,"state":"runtime","arena":"main"} allocated by libc or libstdc++
+ *   {"address":"0x…","usable":N,"state":"used","arena":"other"}   of another copy of malloc
  *   {"summary":{"arena":N,"ordblks":N,…,"keepcost":N,"threads":N}}   of mallinfo2
  *
  * DIR/malloc_info.xml is what malloc_info says at the same moment.
  */
 #pragma once
+
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +32,14 @@ void oracle_enter_thread(void);
 
 /* To be called by each thread that ends. */
 void oracle_leave_thread(void);
+
+/*
+ * Names another copy of malloc, an open libc in a namespace of its own, whose figures are added to
+ * the summary; what it gives and takes by these two is recorded with "arena":"other".
+ */
+void oracle_add_copy(void *library);
+void *oracle_other_malloc(size_t size);
+void oracle_other_free(void *pointer);
 
 /* Ends recording and writes both files. Ends the process when that fails. */
 void oracle_write(const char *directory);

@@ -76,6 +76,9 @@ static bool is_debug_library(const struct glibc *glibc)
 
 static void find_mp(struct glibc *glibc)
 {
+    if (glibc->layout == NULL) {
+        return;
+    }
     glibc->alignment = glibc->layout->alignment;
     glibc->has_no_caches = is_debug_library(glibc);
     glibc_find_mp(glibc);

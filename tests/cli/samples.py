@@ -12,8 +12,11 @@ SAMPLES = [
     "foreign_sbrk",
     "blocked_brk",
     "big_tls",
+    "two_libcs",
+    "threads_static",
+    "mmapped_static",
 ]
-KERNEL_SAMPLES = ["threads", "mmapped", "fragmented", "blocked_brk", "big_tls"]
+KERNEL_SAMPLES = ["threads", "mmapped", "fragmented", "blocked_brk", "big_tls", "mmapped_static"]
 
 SUBJECTS = [(name, "gcore") for name in SAMPLES] + [(name, "kernel") for name in KERNEL_SAMPLES]
 

@@ -1,0 +1,65 @@
+"""Heaps of unusual shape: several copies of malloc that share one brk."""
+
+import pytest
+
+HELD = ("used", "mmapped")
+MALLOC_ALIGNMENT = 16
+
+
+def chunk_bytes(usable, extra):
+    """A chunk that holds so much, and `extra` bytes of the allocator's own."""
+    return (usable + extra + 8 + MALLOC_ALIGNMENT - 1) // MALLOC_ALIGNMENT * MALLOC_ALIGNMENT
+
+
+@pytest.fixture(scope="module")
+def checked(cores):
+    """malloc by libc_malloc_debug.so, and besides by libc itself: both take from the same brk."""
+    environment = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
+    return cores.take("two_libcs", "gcore", (), environment)
+
+
+def module_of(cli, core):
+    """The module of a chunk's arena, by what `list` calls the arena."""
+    arenas = cli.report("analyze", core)["heap"]["arenas"]
+    modules = {arena["address"]: arena["module"] for arena in arenas}
+    named = {chunk["arena"] for chunk in cli.chunks(core).values() if "arena" in chunk}
+    (first,) = set(modules) - named
+    return {**modules, "main": modules[first]}
+
+
+def test_each_copy_of_malloc_has_its_own_chunks(cli, checked):
+    modules = module_of(cli, checked)
+    assert sorted(modules[name] for name in modules if name != "main") == [
+        "libc.so.6",
+        "libc_malloc_debug.so.0",
+    ]
+    chunks = cli.chunks(checked)
+    held = checked.oracle.held
+    seen = {"main": 0, "other": 0}
+    for address, record in held.items():
+        chunk = chunks[address]
+        assert chunk["state"] == ("mmapped" if record["state"] == "mmapped" else "used"), record
+        if record["state"] != "used":
+            continue
+        is_other = record["arena"] == "other"
+        seen[record["arena"]] += 1
+        assert (modules[chunk["arena"]] == "libc.so.6") == is_other, (record, chunk)
+        # The checking library keeps a byte of its own behind each block.
+        expected = max(32, chunk_bytes(record["usable"], 0 if is_other else 1))
+        assert expected <= chunk["bytes"] <= expected + MALLOC_ALIGNMENT, (record, chunk)
+    assert min(seen.values()) > 1000
+
+
+def test_nothing_of_a_shared_brk_counts_twice(cli, checked):
+    report = cli.report("analyze", checked)
+    heap = report["heap"]
+    summary = checked.oracle.summary
+    free = heap["binned"]["bytes"] + heap["fastbin"]["bytes"] + heap["top"]["bytes"]
+    assert free == summary["fordblks"]
+    assert heap["binned"]["count"] + len(heap["arenas"]) == summary["ordblks"]
+    assert heap["top"]["bytes"] == summary["keepcost"]
+    assert heap["mmapped"] == {"count": summary["hblks"], "bytes": summary["hblkhd"]}
+    states = ("used", "tcache", "fastbin", "binned", "top")
+    assert sum(heap[s]["bytes"] for s in states) + heap["overhead_bytes"] == heap["system_bytes"]
+    assert heap["system_bytes"] < summary["arena"]  # each libc counts what the other has as well
+    assert not report["findings"] and not report["coverage"]
