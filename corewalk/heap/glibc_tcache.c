@@ -223,12 +223,20 @@ static enum look look_at(struct caches *caches, const struct cw_thread *thread, 
     return LOOK_CACHE;
 }
 
+/* On x86 a thread block begins with its own address: where it does not, it was not dumped right. */
+static bool is_block_blank(struct caches *caches, const struct cw_thread *thread)
+{
+    enum cw_arch arch = caches->glibc->space->target->arch;
+    uint64_t self;
+    return (arch == CW_ARCH_X86_64 || arch == CW_ARCH_I386) &&
+           glibc_peek(&caches->window, thread->tp, &self) && self == 0;
+}
+
 static void find_near(struct caches *caches, const struct cw_thread *thread)
 {
     uint64_t word = caches->glibc->word_bytes;
     enum look look = look_at(caches, thread, word);
-    caches->unseen_count += look == LOOK_MISSING ? 1 : 0;
-    caches->seen_count += look == LOOK_MISSING ? 0 : 1;
+    bool is_unseen = look == LOOK_MISSING;
     if (look == LOOK_OTHER && caches->distance != 0) {
         /* It is as far off as in the other threads. */
         look = look_at(caches, thread, caches->distance) == LOOK_CACHE ? LOOK_CACHE : LOOK_OTHER;
@@ -236,6 +244,9 @@ static void find_near(struct caches *caches, const struct cw_thread *thread)
     for (uint64_t off = 2 * word; off <= NEAR_BYTES && look == LOOK_OTHER; off += word) {
         look = look_at(caches, thread, off);
     }
+    is_unseen |= look != LOOK_CACHE && is_block_blank(caches, thread);
+    caches->unseen_count += is_unseen ? 1 : 0;
+    caches->seen_count += is_unseen ? 0 : 1;
 }
 
 /* In the rest of the region that the thread pointer is in. */

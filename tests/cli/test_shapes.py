@@ -63,3 +63,10 @@ def test_nothing_of_a_shared_brk_counts_twice(cli, checked):
     assert sum(heap[s]["bytes"] for s in states) + heap["overhead_bytes"] == heap["system_bytes"]
     assert heap["system_bytes"] < summary["arena"]  # each libc counts what the other has as well
     assert not report["findings"] and not report["coverage"]
+
+
+def test_the_stacks_of_ended_threads_are_no_riddle(cli, cores):
+    rows = cli.report("analyze", cores.of("threads"))["ledger"]["rows"]
+    owners = {row["owner"]: row for row in rows}
+    assert owners["cached-stack"]["count"] >= 1
+    assert owners["cached-stack"]["bytes"] >= owners["cached-stack"]["count"] << 20
