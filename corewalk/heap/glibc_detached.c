@@ -16,6 +16,13 @@
 
 enum {
     BELIEVABLE_HOPS = 4096, /* that make a piece of a chain which breaks off */
+    MOST_CHOSEN_FROM = 16,  /* pieces of no known owner, of which those are chosen that add up */
+};
+
+/* A piece, from a page on. */
+struct candidate {
+    cw_addr page;
+    cw_addr end;
 };
 
 struct search {
@@ -23,8 +30,9 @@ struct search {
     const struct glibc_arena *arena;
     uint32_t arena_index;
     struct glibc_window window;
-    uint64_t missing_bytes; /* that the arena counts and no span covers */
-    size_t known_count;     /* spans there were before; the rest are pieces */
+    uint64_t missing_bytes;    /* that the arena counts and no span covers */
+    size_t known_count;        /* spans there were before; the rest are pieces */
+    struct cw_vector doubtful; /* struct candidate: no free list says whose they are */
 };
 
 static bool is_fence(const struct glibc *glibc, struct glibc_window *window, cw_addr chunk)
@@ -110,25 +118,6 @@ bool glibc_find_piece_end(struct glibc *glibc,
     return false;
 }
 
-/*
- * The end of the piece that begins at the page, always behind it; or 0: none of this arena does.
- * Among several copies of malloc one that no top ends is the arena's only where its bins say so.
- */
-static cw_addr find_piece(struct search *search, cw_addr page, cw_addr limit)
-{
-    struct glibc *glibc = search->glibc;
-    struct glibc_piece_end piece;
-    cw_addr chunk = glibc_first_chunk(glibc, page);
-    if (!glibc_find_piece_end(
-            glibc, &search->window, chunk, limit, GLIBC_FENCE_AT_PAGE_END, &piece)) {
-        return 0;
-    }
-    if (piece.top_of != NULL) {
-        return piece.top_of == glibc ? piece.end : 0;
-    }
-    return glibc_owner_of_piece(glibc->copies, glibc, chunk, piece.end) == glibc ? piece.end : 0;
-}
-
 static bool add_piece(struct search *search, cw_addr page, cw_addr end)
 {
     const struct glibc_arena *arena = search->arena;
@@ -166,17 +155,39 @@ static cw_addr end_of_known(const struct search *search, cw_addr address)
     return end;
 }
 
+/* The piece that begins at the page: adds it if it is the arena's. *ret_end: of whatever it is. */
+static bool look_at_page(struct search *search, cw_addr page, cw_addr limit, cw_addr *ret_end)
+{
+    struct glibc *glibc = search->glibc;
+    struct glibc_copies *copies = glibc->copies;
+    struct glibc_piece_end piece;
+    cw_addr chunk = glibc_first_chunk(glibc, page);
+    *ret_end = 0;
+    if (!glibc_find_piece_end(
+            glibc, &search->window, chunk, limit, GLIBC_FENCE_AT_PAGE_END, &piece)) {
+        return true;
+    }
+    *ret_end = piece.end;
+    const struct glibc *owner = piece.top_of;
+    if (owner == NULL) {
+        struct glibc *usual = copies->count == 1 ? glibc : NULL;
+        owner = glibc_owner_of_piece(copies, usual, chunk, piece.end);
+    }
+    if (owner == NULL) {
+        struct candidate candidate = {.page = page, .end = piece.end};
+        return cw_vector_append(&search->doubtful, &candidate);
+    }
+    return owner != glibc || add_piece(search, page, piece.end);
+}
+
 static bool search_stretch(struct search *search, cw_addr start, cw_addr end)
 {
     uint64_t page_bytes = search->glibc->space->page_bytes;
     cw_addr page = start;
     while (page < end && end - page >= page_bytes && search->missing_bytes > 0) {
         cw_addr next = end_of_known(search, page);
-        if (next == 0) {
-            next = find_piece(search, page, end);
-            if (next != 0 && !add_piece(search, page, next)) {
-                return false;
-            }
+        if (next == 0 && !look_at_page(search, page, end, &next)) {
+            return false;
         }
         if (next == 0) {
             next = page + 1;
@@ -188,26 +199,45 @@ static bool search_stretch(struct search *search, cw_addr start, cw_addr end)
     return true;
 }
 
-bool glibc_find_detached(struct glibc *glibc,
-                         uint32_t arena_index,
-                         uint64_t covered_bytes,
-                         uint64_t *ret_missing_bytes)
+/* The set of doubtful pieces, one bit each, that make up what is missing; 0: none does. */
+static uint32_t choose_pieces(const struct search *search)
 {
-    const struct glibc_arena *arena = glibc_arena_at(glibc, arena_index - glibc->first_arena);
-    const struct cw_space *space = glibc->space;
-    *ret_missing_bytes = 0;
-    if (!arena->has_sums || arena->system_bytes <= covered_bytes) {
-        return true;
+    size_t count = cw_min(search->doubtful.count, MOST_CHOSEN_FROM);
+    for (uint32_t set = 1; set < UINT32_C(1) << count; set++) {
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < count; i++) {
+            const struct candidate *candidate = cw_vector_at(&search->doubtful, i);
+            bytes += (set >> i & 1) != 0 ? candidate->end - candidate->page : 0;
+        }
+        if (bytes == search->missing_bytes) {
+            return set;
+        }
     }
-    struct search search = {
-        .glibc = glibc,
-        .arena = arena,
-        .arena_index = arena_index,
-        .window = {.space = space},
-        .missing_bytes = arena->system_bytes - covered_bytes,
-        .known_count = glibc->spans.count,
-    };
-    for (size_t i = 0; i < space->region_count && search.missing_bytes > 0; i++) {
+    return 0;
+}
+
+/*
+ * Doubtful pieces belong to one of the copies of malloc: to this one those that make up what is
+ * missing exactly, or else as many as fit.
+ */
+static bool take_doubtful(struct search *search)
+{
+    uint32_t chosen = choose_pieces(search);
+    for (size_t i = 0; i < search->doubtful.count && search->missing_bytes > 0; i++) {
+        const struct candidate *candidate = cw_vector_at(&search->doubtful, i);
+        bool is_taken = chosen != 0 ? i < MOST_CHOSEN_FROM && (chosen >> i & 1) != 0
+                                    : candidate->end - candidate->page <= search->missing_bytes;
+        if (is_taken && !add_piece(search, candidate->page, candidate->end)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool search_space(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    for (size_t i = 0; i < space->region_count && search->missing_bytes > 0; i++) {
         const struct cw_region *region = &space->regions[i];
         cw_addr start;
         if (region->provenance != CW_HELD || !cw_region_is_writable(region) ||
@@ -216,10 +246,34 @@ bool glibc_find_detached(struct glibc *glibc,
             continue;
         }
         cw_addr end = region->start + region->size_bytes;
-        if (end > start && !search_stretch(&search, start, end)) {
+        if (end > start && !search_stretch(search, start, end)) {
             return false;
         }
     }
-    *ret_missing_bytes = search.missing_bytes;
     return true;
+}
+
+bool glibc_find_detached(struct glibc *glibc,
+                         uint32_t arena_index,
+                         uint64_t covered_bytes,
+                         uint64_t *ret_missing_bytes)
+{
+    const struct glibc_arena *arena = glibc_arena_at(glibc, arena_index - glibc->first_arena);
+    *ret_missing_bytes = 0;
+    if (!arena->has_sums || arena->system_bytes <= covered_bytes) {
+        return true;
+    }
+    struct search search = {
+        .glibc = glibc,
+        .arena = arena,
+        .arena_index = arena_index,
+        .window = {.space = glibc->space},
+        .missing_bytes = arena->system_bytes - covered_bytes,
+        .known_count = glibc->spans.count,
+    };
+    cw_vector_init(&search.doubtful, glibc->spans.budget, sizeof(struct candidate));
+    bool done = search_space(&search) && take_doubtful(&search);
+    cw_vector_deinit(&search.doubtful);
+    *ret_missing_bytes = search.missing_bytes;
+    return done;
 }
