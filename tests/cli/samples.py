@@ -12,6 +12,8 @@ SAMPLES = [
     "foreign_sbrk",
     "blocked_brk",
     "big_tls",
+    "trimmed",
+    "odd_brk",
     "two_libcs",
     "threads_static",
     "mmapped_static",
