@@ -1,9 +1,9 @@
 /* The table of allocations behind --wrap, and its two files. Allocates nothing with malloc. */
 #include "oracle.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -29,17 +29,26 @@ struct record {
 };
 
 /*
- * A chunk as glibc lays it out, up to 2.44 on 64-bit machines: prev_size, size, then what malloc
- * returned. Low bits of the size: 1 previous in use, 2 mmapped, 4 not of the main arena.
+ * A chunk as glibc lays it out, from 2.26 to 2.44: prev_size, size, then what malloc returned,
+ * aligned to 16 bytes. Low bits of the size: 1 previous in use, 2 mmapped, 4 not of the main arena.
  */
 enum {
-    CHUNK_HEADER = 16,
+    CHUNK_HEADER = 2 * sizeof(size_t),
+    ALIGNMENT = 16,
     FLAG_MMAPPED = 2,
     FLAG_THREAD_ARENA = 4,
     FLAGS = 7,
     PAGE = 4096,
 };
-#define THREAD_HEAP_SPAN ((uintptr_t)64 << 20)
+#define THREAD_HEAP_SPAN ((uintptr_t)(sizeof(size_t) == 8 ? 64 : 1) << 20)
+
+#if __GLIBC_PREREQ(2, 33)
+typedef struct mallinfo2 malloc_sums;
+#define read_malloc_sums mallinfo2
+#else
+typedef struct mallinfo malloc_sums;
+#define read_malloc_sums mallinfo
+#endif
 
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record *g_records; /* open addressing; NULL: not recording */
@@ -47,11 +56,7 @@ static size_t g_capacity;        /* a power of two */
 static size_t g_count;
 static unsigned g_thread_count = 1;
 
-/* Another copy of malloc. */
-static void *(*g_other_malloc)(size_t);
-static void (*g_other_free)(void *);
-static size_t (*g_other_usable)(void *);
-static struct mallinfo2 (*g_other_mallinfo)(void);
+static struct oracle_copy g_other; /* another copy of malloc */
 
 static void fail(const char *what)
 {
@@ -77,7 +82,7 @@ static struct record *map_records(size_t capacity)
 
 static struct record *slot_of(struct record *records, size_t capacity, uintptr_t address)
 {
-    size_t index = (size_t)((address >> 4) * 0x9e3779b97f4a7c15);
+    uint64_t index = (address >> 4) * UINT64_C(0x9e3779b97f4a7c15);
     for (;; index++) {
         struct record *record = &records[(index ^ (index >> 32)) & (capacity - 1)];
         if (record->state == RECORD_EMPTY || record->address == address) {
@@ -187,34 +192,22 @@ void __wrap_free(void *pointer)
 
 /* ---- another copy of malloc ---------------------------------------------------------------- */
 
-static void *symbol(void *library, const char *name)
+void oracle_add_copy(const struct oracle_copy *copy)
 {
-    void *address = dlsym(library, name);
-    if (!address) {
-        fail(name);
-    }
-    return address;
-}
-
-void oracle_add_copy(void *library)
-{
-    g_other_malloc = (void *(*)(size_t))symbol(library, "malloc");
-    g_other_free = (void (*)(void *))symbol(library, "free");
-    g_other_usable = (size_t(*)(void *))symbol(library, "malloc_usable_size");
-    g_other_mallinfo = (struct mallinfo2(*)(void))symbol(library, "mallinfo2");
+    g_other = *copy;
 }
 
 void *oracle_other_malloc(size_t size)
 {
-    void *pointer = g_other_malloc(size);
-    record(pointer, g_other_usable(pointer), RECORD_OTHER);
+    void *pointer = g_other.malloc(size);
+    record(pointer, g_other.malloc_usable_size(pointer), RECORD_OTHER);
     return pointer;
 }
 
 void oracle_other_free(void *pointer)
 {
-    record(pointer, g_other_usable(pointer), RECORD_FREED);
-    g_other_free(pointer);
+    record(pointer, g_other.malloc_usable_size(pointer), RECORD_FREED);
+    g_other.free(pointer);
 }
 
 /* ---- what was there before ----------------------------------------------------------------- */
@@ -222,6 +215,22 @@ void oracle_other_free(void *pointer)
 static size_t chunk_size_field(uintptr_t address)
 {
     return ((const size_t *)address)[-1];
+}
+
+/* qemu-user's maps name no heap: there it begins right behind the program, on the next page. */
+static bool guess_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
+{
+    extern char _end[];
+    static unsigned char pages[1 << 14];
+    uintptr_t start = ((uintptr_t)_end + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end <= start || (end - start) / PAGE > sizeof pages ||
+        mincore((void *)start, end - start, pages) != 0) {
+        return false;
+    }
+    *ret_start = start;
+    *ret_end = end;
+    return true;
 }
 
 /* The main heap's mapping, from /proc/self/maps; false when there is none yet. */
@@ -238,7 +247,7 @@ static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
     text[filled] = '\0';
     char *line = strstr(text, "[heap]");
     if (!line) {
-        return false;
+        return guess_main_heap(ret_start, ret_end);
     }
     while (line > text && line[-1] != '\n') {
         line--;
@@ -271,9 +280,10 @@ void oracle_start(void)
     if (!find_main_heap(&chunk, &end)) {
         return;
     }
+    chunk = ((chunk + CHUNK_HEADER + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) - CHUNK_HEADER;
     /* In a static program the main thread's block comes first. */
     while (chunk < end && !leads_to_end(chunk, end)) {
-        chunk += CHUNK_HEADER;
+        chunk += ALIGNMENT;
     }
     while (chunk < end) {
         uintptr_t address = chunk + CHUNK_HEADER;
@@ -286,15 +296,26 @@ void oracle_start(void)
     }
 }
 
-/* x86-64's thread block starts with its own address and that of dtv[1]; dtv was calloc'ed. */
+/*
+ * x86's thread block starts with its own address and that of dtv[1], aarch64's with the latter
+ * only; dtv was calloc'ed.
+ */
 void oracle_enter_thread(void)
 {
-#ifdef __x86_64__
     char *dtv;
+#if defined __x86_64__
     __asm__("mov %%fs:8, %0" : "=r"(dtv));
-    void *block = dtv - 16;
-    record(block, malloc_usable_size(block), RECORD_RUNTIME);
+#elif defined __i386__
+    __asm__("mov %%gs:4, %0" : "=r"(dtv));
+#elif defined __aarch64__
+    char **block_of_thread;
+    __asm__("mrs %0, tpidr_el0" : "=r"(block_of_thread));
+    dtv = *block_of_thread;
+#else
+#error "where does this machine keep a thread's dtv?"
 #endif
+    void *block = dtv - 2 * sizeof(void *);
+    record(block, malloc_usable_size(block), RECORD_RUNTIME);
     __atomic_add_fetch(&g_thread_count, 1, __ATOMIC_RELAXED);
 }
 
@@ -396,23 +417,27 @@ static void write_freed(struct output *output, const struct record *record)
                                       record->usable_bytes);
 }
 
-static void write_summary(struct output *output, const struct mallinfo2 *info)
+/* Before 2.33 there is only the one that counts in int. */
+static void write_summary(struct output *output, const malloc_sums *info)
 {
     output->filled += (size_t)sprintf(next_line(output),
                                       "{\"summary\":{\"arena\":%zu,\"ordblks\":%zu,"
                                       "\"smblks\":%zu,\"hblks\":%zu,\"hblkhd\":%zu,"
                                       "\"fsmblks\":%zu,\"uordblks\":%zu,\"fordblks\":%zu,"
-                                      "\"keepcost\":%zu,\"threads\":%u}}\n",
-                                      info->arena,
-                                      info->ordblks,
-                                      info->smblks,
-                                      info->hblks,
-                                      info->hblkhd,
-                                      info->fsmblks,
-                                      info->uordblks,
-                                      info->fordblks,
-                                      info->keepcost,
-                                      g_thread_count);
+                                      "\"keepcost\":%zu,\"threads\":%u,\"word_bytes\":%zu,"
+                                      "\"glibc_minor\":%s}}\n",
+                                      (size_t)info->arena,
+                                      (size_t)info->ordblks,
+                                      (size_t)info->smblks,
+                                      (size_t)info->hblks,
+                                      (size_t)info->hblkhd,
+                                      (size_t)info->fsmblks,
+                                      (size_t)info->uordblks,
+                                      (size_t)info->fordblks,
+                                      (size_t)info->keepcost,
+                                      g_thread_count,
+                                      sizeof(size_t),
+                                      gnu_get_libc_version() + 2);
 }
 
 /* malloc_info wants a FILE, and opening one would allocate: stderr stands in for it. */
@@ -428,7 +453,7 @@ static void write_malloc_info(const char *directory)
     close(fd);
 }
 
-static void add_info(struct mallinfo2 *info, struct mallinfo2 other)
+static void add_sums(malloc_sums *info, malloc_sums other)
 {
     info->arena += other.arena;
     info->ordblks += other.ordblks;
@@ -448,9 +473,9 @@ void oracle_write(const char *directory)
     g_records = NULL;
     pthread_mutex_unlock(&g_lock);
 
-    struct mallinfo2 info = mallinfo2();
-    if (g_other_mallinfo) {
-        add_info(&info, g_other_mallinfo());
+    malloc_sums info = read_malloc_sums();
+    if (g_other.mallinfo2) {
+        add_sums(&info, ((malloc_sums(*)(void))g_other.mallinfo2)());
     }
     write_malloc_info(directory);
     g_output.fd = create_file(directory, "oracle.jsonl");

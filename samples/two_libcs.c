@@ -58,7 +58,12 @@ int main(int argc, char **argv)
     if (!library) {
         abort();
     }
-    oracle_add_copy(library);
+    oracle_add_copy(&(struct oracle_copy){
+        .malloc = (void *(*)(size_t))dlsym(library, "malloc"),
+        .free = (void (*)(void *))dlsym(library, "free"),
+        .malloc_usable_size = (size_t(*)(void *))dlsym(library, "malloc_usable_size"),
+        .mallinfo2 = (void (*)(void))dlsym(library, "mallinfo2"),
+    });
     g_own = calloc(sample.count, sizeof *g_own);
     g_others = calloc(sample.count, sizeof *g_others);
     for (uint64_t i = 0; i < sample.count; i++) {

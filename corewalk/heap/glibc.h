@@ -7,7 +7,7 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
- *   share    brk memory of several mains
+ *   share    brk memory of several mains               compare   symbols and banner against memory
  *
  * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
  * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
