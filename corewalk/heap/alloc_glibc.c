@@ -363,18 +363,21 @@ static void verify_tops(const struct glibc *glibc)
     }
 }
 
-/* Says which other copies of malloc were walked. */
+/* Says which copies of malloc were walked, where that is not libc's alone. */
 static void describe_copies(const struct glibc_copies *copies)
 {
     struct cw_heap *heap = copies->items[0].builder->heap;
-    for (size_t i = 1; i < copies->count && heap->layout.evidence != NULL; i++) {
+    for (size_t i = 0; i < copies->count && heap->layout.evidence != NULL; i++) {
         const struct glibc *glibc = &copies->items[i];
         const struct cw_heap_arena *arena =
             cw_vector_at(&glibc->builder->arenas, glibc->first_arena);
+        if (i == 0 && !glibc->has_no_caches) {
+            continue;
+        }
         heap->layout.evidence = cw_arena_printf(heap->memory,
-                                                "%s; another malloc in %s, its main arena at "
-                                                "0x%" PRIx64,
+                                                "%s; %s %s, its main arena at 0x%" PRIx64,
                                                 heap->layout.evidence,
+                                                i == 0 ? "the malloc of" : "another malloc in",
                                                 arena->module == NULL ? "memory" : arena->module,
                                                 arena->address);
     }

@@ -310,7 +310,8 @@ static bool expects_cache(const struct glibc *glibc)
 static void note_missing(const struct caches *caches)
 {
     const struct glibc *glibc = caches->glibc;
-    if (caches->unseen_count > 0) {
+    bool is_first = glibc == &glibc->copies->items[0]; /* the same threads for all copies */
+    if (caches->unseen_count > 0 && is_first) {
         cw_note_add(glibc->builder->coverage,
                     CW_WARNING,
                     "tcache-unseen",

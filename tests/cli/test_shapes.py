@@ -1,4 +1,4 @@
-"""Heaps of unusual shape: several copies of malloc that share one brk."""
+"""Heaps of unusual shape: several copies of malloc, and what ended threads leave behind."""
 
 import pytest
 
@@ -63,6 +63,20 @@ def test_nothing_of_a_shared_brk_counts_twice(cli, checked):
     assert sum(heap[s]["bytes"] for s in states) + heap["overhead_bytes"] == heap["system_bytes"]
     assert heap["system_bytes"] < summary["arena"]  # each libc counts what the other has as well
     assert not report["findings"] and not report["coverage"]
+
+
+def test_a_checking_malloc_alone_is_said_to_be_one(cli, cores):
+    environment = {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
+    core = cores.take("fragmented", "gcore", (), environment)
+    report = cli.report("analyze", core)
+    assert "the malloc of libc_malloc_debug.so.0" in report["target"]["libc"]["evidence"]
+    assert not report["findings"] and not report["coverage"]
+    heap = report["heap"]
+    free = heap["binned"]["bytes"] + heap["fastbin"]["bytes"] + heap["top"]["bytes"]
+    assert (heap["system_bytes"], free) == (
+        core.oracle.summary["arena"],
+        core.oracle.summary["fordblks"],
+    )
 
 
 def test_the_stacks_of_ended_threads_are_no_riddle(cli, cores):
