@@ -22,6 +22,7 @@ enum owner {
     OWNER_UNKNOWN,
     OWNER_RESERVE,
     OWNER_STACK,
+    OWNER_CACHED_STACK,
     OWNER_SHARED,
     OWNER_ANONYMOUS,
     OWNER_FOREIGN, /* and the kinds after the first */
@@ -43,6 +44,7 @@ static const struct {
     [OWNER_UNKNOWN] = {"heap-unknown", "heap: damaged or missing"},
     [OWNER_RESERVE] = {"heap-reserve", "heap: reserved by arenas"},
     [OWNER_STACK] = {"stack", "thread stacks"},
+    [OWNER_CACHED_STACK] = {"cached-stack", "stacks of ended threads"},
     [OWNER_SHARED] = {"shared", "shared memory"},
     [OWNER_ANONYMOUS] = {"anonymous", "other anonymous memory"},
 };
@@ -201,7 +203,8 @@ static bool claim_stacks(struct sweep *sweep)
     struct layer *layer = &sweep->layers[LAYER_STACKS];
     for (size_t i = 0; i < input->stack_count; i++) {
         const struct cw_stack *stack = &input->stacks[i];
-        layer_add(layer, (struct claim){stack->start, stack->size_bytes, OWNER_STACK, CW_NONE});
+        enum owner owner = stack->thread_index == CW_NONE ? OWNER_CACHED_STACK : OWNER_STACK;
+        layer_add(layer, (struct claim){stack->start, stack->size_bytes, owner, CW_NONE});
     }
     make_disjoint(layer);
     return true;

@@ -161,6 +161,7 @@ static void add_arena(struct cw_report *report,
             cw_cell_count(arena->heap_count),
             cw_cell_text(arena->kind == CW_ARENA_MAIN ? "main" : "thread"),
             cw_cell_address(arena->address),
+            arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module),
         });
 }
 
@@ -183,6 +184,7 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
         {"heap_count", "heaps", 0},
         {"kind", "arena", 0},
         {"address", "at", 0},
+        {"module", "in", 0},
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "heap.arenas", "Arenas", COLUMNS(columns));

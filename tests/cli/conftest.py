@@ -32,6 +32,13 @@ class Core:
     def oracle(self):
         return read_oracle(self.oracle_directory / "oracle.jsonl")
 
+    def other_arena(self, cli):
+        """The address of the main arena of the copy of malloc that holds less."""
+        arenas = cli.report("analyze", self)["heap"]["arenas"]
+        mains = [arena for arena in arenas if arena["kind"] == "main"]
+        assert len(mains) == 2
+        return min(mains, key=lambda arena: arena["system_bytes"])["address"]
+
     @property
     def malloc_info(self):
         return MallocInfo(self.malloc_info_path.read_text(errors="replace"))

@@ -129,6 +129,19 @@ static void mappings_join_only_where_the_file_goes_on(void)
     core_builder_destroy(builder);
 }
 
+static void huge_pages_are_anonymous_memory(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    struct opened_core opened;
+    core_builder_segment(builder, 0x200000, 0x400000, RW);
+    core_builder_mapping(builder, 0x200000, 0x200000, 0x600000, "/anon_hugepage (deleted)");
+    core_builder_mapping(builder, 0x400000, 0x200000, 0, "/anon_hugepage (deleted)");
+    opened_core_build(&opened, builder);
+    CHECK_REGIONS(&opened.space, {0x200000, 0x400000, CW_HELD, NULL});
+    opened_core_close(&opened);
+    core_builder_destroy(builder);
+}
+
 static void file_pages_that_gdb_left_out_are_not_dumped(void)
 {
     struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
@@ -356,6 +369,7 @@ CW_TEST_MAIN("space/space",
              CW_TEST(neighbours_that_agree_become_one),
              CW_TEST(bytes_that_do_not_follow_each_other_stay_apart),
              CW_TEST(mappings_join_only_where_the_file_goes_on),
+             CW_TEST(huge_pages_are_anonymous_memory),
              CW_TEST(file_pages_that_gdb_left_out_are_not_dumped),
              CW_TEST(look_ups_agree_with_a_search_by_hand),
              CW_TEST(the_top_of_the_address_space_is_found),
