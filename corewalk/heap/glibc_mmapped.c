@@ -25,6 +25,7 @@ struct mapping {
     uint64_t total_bytes;
     cw_addr chunk;
     bool is_near_stack; /* its memory also holds a thread's stack pointer */
+    bool is_refuted;    /* mp_ counts one less: the program's data, which looks like a header */
 };
 
 struct scan {
@@ -278,11 +279,16 @@ static void scan_space(struct scan *scan)
     }
 }
 
+static struct mapping *found_at(const struct scan *scan, size_t index)
+{
+    return cw_vector_at(&scan->found, index);
+}
+
 static struct cw_tally tally_found(const struct scan *scan)
 {
     struct cw_tally tally = {0};
     for (size_t i = 0; i < scan->found.count; i++) {
-        cw_tally_add(&tally, ((struct mapping *)cw_vector_at(&scan->found, i))->total_bytes);
+        cw_tally_add(&tally, found_at(scan, i)->total_bytes);
     }
     return tally;
 }
@@ -344,13 +350,67 @@ static void scan_twice(struct scan *scan)
     }
 }
 
+/* Does it begin or end where the kernel's mapping or another found one does? */
+static bool is_anchored(const struct scan *scan, size_t index)
+{
+    const struct mapping *mapping = found_at(scan, index);
+    const struct cw_region *region = cw_space_find(scan->glibc->space, mapping->start);
+    cw_addr end = mapping->start + mapping->total_bytes;
+    if (region == NULL || mapping->start == region->start ||
+        end == region->start + region->size_bytes) {
+        return true;
+    }
+    const struct mapping *before = index > 0 ? found_at(scan, index - 1) : NULL;
+    const struct mapping *behind = index + 1 < scan->found.count ? found_at(scan, index + 1) : NULL;
+    return (before != NULL && before->start + before->total_bytes == mapping->start) ||
+           (behind != NULL && behind->start == end);
+}
+
+/*
+ * One too many: it is the one whose bytes mp_ does not count. Among several of that size it is the
+ * only one that lies anywhere; if that does not tell them apart, nothing does.
+ */
+static void refute_one(struct scan *scan)
+{
+    struct mapping *same_size = NULL;
+    struct mapping *loose = NULL;
+    unsigned same_size_count = 0;
+    unsigned loose_count = 0;
+    if (!scan->is_counted || scan->sure.count != scan->counted.count + 1) {
+        return;
+    }
+    for (size_t i = 0; i < scan->found.count; i++) {
+        struct mapping *mapping = found_at(scan, i);
+        struct cw_tally rest = {.count = scan->sure.count - 1,
+                                .bytes = scan->sure.bytes - mapping->total_bytes};
+        if (mapping->is_near_stack || !is_all(scan, rest, true)) {
+            continue;
+        }
+        same_size = mapping;
+        same_size_count++;
+        if (!is_anchored(scan, i)) {
+            loose = mapping;
+            loose_count++;
+        }
+    }
+    struct mapping *refuted = same_size_count == 1 ? same_size : loose_count == 1 ? loose : NULL;
+    if (refuted != NULL) {
+        refuted->is_refuted = true;
+        scan->sure.count--;
+        scan->sure.bytes -= refuted->total_bytes;
+    }
+}
+
 static void add_found(struct scan *scan)
 {
     struct cw_tally all = tally_found(scan);
     bool all_agree = is_all(scan, all, false);
+    if (!all_agree) {
+        refute_one(scan);
+    }
     for (size_t i = 0; i < scan->found.count && !scan->failed; i++) {
-        const struct mapping *mapping = cw_vector_at(&scan->found, i);
-        if (all_agree || !mapping->is_near_stack) {
+        const struct mapping *mapping = found_at(scan, i);
+        if (all_agree || (!mapping->is_near_stack && !mapping->is_refuted)) {
             scan->failed |= !add_mapping(scan->glibc, mapping);
         }
     }
