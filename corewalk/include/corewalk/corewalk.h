@@ -178,8 +178,8 @@ COREWALK_EXPORT void corewalk_close(struct corewalk_session *session);
 
 /*
  * Bytes that the session holds at most so far, beyond the mapped input. This and max_memory_bytes
- * count what grows with the target's memory; what libelf takes for the symbols of modules, and the
- * demangler for a name at a time, is not in it.
+ * count what grows with the target's memory; what libelf takes for the symbols of modules, the
+ * demangler for a name at a time, and libarchive to decompress a core, is not in it.
  */
 COREWALK_EXPORT uint64_t corewalk_peak_memory(const struct corewalk_session *session);
 
