@@ -64,7 +64,7 @@ struct cw_thread {
     bool has_registers;
     cw_addr pc;
     cw_addr sp;
-    cw_addr tp;      /* thread pointer: fs_base, TPIDR; 0 when unknown */
+    cw_addr tp;      /* thread pointer: fs_base, gs's base, TPIDR_EL0; 0 when unknown */
     uint32_t signal; /* that it stopped on, or 0 */
     uint32_t register_count;
     uint64_t registers[CW_REGISTER_LIMIT]; /* the general ones, in the dumper's order */
@@ -129,6 +129,12 @@ struct cw_core_input {
     const struct cw_progress *progress; /* of reading and unpacking; may be NULL */
 };
 
+/* The last address that there is: 2^32 - 1 where words have 4 bytes. */
+static inline cw_addr cw_target_top(const struct cw_target *target)
+{
+    return target->word_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+}
+
 /*
  * Opens a core file: ELF, from the kernel or gdb, little endian; also compressed with zstd, lz4,
  * xz or gzip, whatever its name, and from a pipe. A regular file that is not compressed is mapped
@@ -137,8 +143,8 @@ struct cw_core_input {
  * Everything of *ret_target lives in `arena` and the file mapping until cw_target_close.
  *
  * CW_ERROR_IO: cannot be read · CW_ERROR_FORMAT: not a core file, or its headers are damaged
- * beyond use · CW_ERROR_UNSUPPORTED: another machine, word size or byte order, or a compression
- * that is not read · CW_ERROR_CANCELLED.
+ * beyond use · CW_ERROR_UNSUPPORTED: another machine or byte order, or a compression that is not
+ * read · CW_ERROR_CANCELLED.
  */
 enum cw_status cw_target_open_core(const struct cw_core_input *input,
                                    struct cw_arena *arena,
