@@ -24,19 +24,22 @@ struct mapped {
 /* "/dev/stdin" is nothing to show; the descriptors of a shell's <(...) have only a number. */
 static const char *name_of(const char *path, char *buffer, size_t buffer_bytes)
 {
-    unsigned number;
-    char end;
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    const char *number = NULL;
     if (strcmp(path, "/dev/stdin") == 0) {
         return "standard input";
     }
-    if (sscanf(path, "/dev/fd/%u%c", &number, &end) != 1 &&
-        sscanf(path, "/proc/self/fd/%u%c", &number, &end) != 1) {
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        size_t length = strlen(folders[i]);
+        number = strncmp(path, folders[i], length) == 0 ? path + length : number;
+    }
+    if (number == NULL || number[0] == '\0' || strspn(number, "0123456789") != strlen(number)) {
         return path;
     }
-    if (number == STDIN_FILENO) {
+    if (strcmp(number, "0") == 0) {
         return "standard input";
     }
-    snprintf(buffer, buffer_bytes, "file descriptor %u", number);
+    snprintf(buffer, buffer_bytes, "file descriptor %.10s", number);
     return buffer;
 }
 
