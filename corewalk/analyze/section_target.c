@@ -199,6 +199,16 @@ static void add_allocators(const struct cw_analysis_input *input, struct cw_repo
     }
 }
 
+static const char *packing_text(const struct cw_target *target, struct cw_report *report)
+{
+    char size[CW_SIZE_TEXT];
+    return target->packing != NULL ? cw_report_printf(report,
+                                                      " (%s of %s)",
+                                                      cw_text_size(target->packed_bytes, size),
+                                                      target->packing)
+                                   : "";
+}
+
 static const char *core_text(const struct cw_analysis_input *input, struct cw_report *report)
 {
     const struct cw_target *target = input->target;
@@ -211,16 +221,19 @@ static const char *core_text(const struct cw_analysis_input *input, struct cw_re
     char name[256];
     cw_text_escape(slash != NULL ? slash + 1 : target->path, name, sizeof name);
     cw_text_size(target->file_bytes, size);
+    const char *packing = packing_text(target, report);
     uint64_t missing_bytes = cw_missing_bytes(input);
     if (cw_is_complete(input)) {
-        return cw_report_printf(report, "%s, %s, complete", name, size);
+        return cw_report_printf(report, "%s, %s%s, complete", name, size, packing);
     }
-    return missing_bytes == 0 ? cw_report_printf(report, "%s, %s, INCOMPLETE", name, size)
-                              : cw_report_printf(report,
-                                                 "%s, %s, INCOMPLETE: %s missing",
-                                                 name,
-                                                 size,
-                                                 cw_text_size(missing_bytes, missing));
+    return missing_bytes == 0
+               ? cw_report_printf(report, "%s, %s%s, INCOMPLETE", name, size, packing)
+               : cw_report_printf(report,
+                                  "%s, %s%s, INCOMPLETE: %s missing",
+                                  name,
+                                  size,
+                                  packing,
+                                  cw_text_size(missing_bytes, missing));
 }
 
 static void add_coverage(const struct cw_analysis_input *input, struct cw_report *report)
@@ -254,6 +267,8 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         {"", "core", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"kind", "", CW_COLUMN_DATA},
         {"path", "", CW_COLUMN_DATA},
+        {"compression", "", CW_COLUMN_DATA},
+        {"compressed_bytes", "", CW_COLUMN_DATA},
         {"pid", "", CW_COLUMN_DATA},
         {"arch", "", CW_COLUMN_DATA},
         {"word_bytes", "", CW_COLUMN_DATA},
@@ -285,6 +300,8 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         cw_cell_text(core_text(input, report)),
         cw_cell_text(kind_name(target->kind)),
         optional_text(path),
+        optional_text(target->packing),
+        target->packing != NULL ? cw_cell_bytes(target->packed_bytes) : cw_cell_absent(),
         target->pid != 0 ? cw_cell_count(target->pid) : cw_cell_absent(),
         cw_cell_text(cw_arch_name(target->arch)),
         cw_cell_count(target->word_bytes),

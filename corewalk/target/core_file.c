@@ -1,15 +1,6 @@
-/*
- * Core files: one read-only mapping of the whole file, whose headers and notes become a target.
- * A page of the mapping beyond the end of the file would raise SIGBUS: held_bytes never reaches
- * there, since every segment is clamped by the size that the file had when it was opened.
- */
+/* Core files: the bytes of one, whose headers and notes become a target. */
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "target/core_coverage.h"
@@ -180,69 +171,4 @@ enum cw_status cw_target_open_core_bytes(const uint8_t *data,
     cw_core_notes_deinit(&gathering.notes);
     cw_vector_deinit(&gathering.segments);
     return status;
-}
-
-static void unmap_file(struct cw_target *target)
-{
-    munmap(target->file_data, target->file_data_bytes);
-}
-
-/* *ret_data and *ret_size stay as they are for an empty file. */
-static enum cw_status map_file(
-    int file, const char *path, void **ret_data, size_t *ret_size, struct cw_error *err)
-{
-    struct stat status;
-    if (fstat(file, &status) != 0) {
-        return cw_error_set_os(err, errno, "cannot read %.100s", path);
-    }
-    if (S_ISDIR(status.st_mode)) {
-        return cw_error_set(err, CW_ERROR_FORMAT, "is a directory, not a core: %.100s", path);
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return cw_error_set(
-            err, CW_ERROR_FORMAT, "not a regular file, write the core to one: %.100s", path);
-    }
-    if (status.st_size == 0) {
-        return CW_OK; /* mmap would refuse it; the reader says that it is empty */
-    }
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (data == MAP_FAILED) {
-        return cw_error_set_os(err, errno, "cannot map %.100s", path);
-    }
-    *ret_data = data;
-    *ret_size = (size_t)status.st_size;
-    return CW_OK;
-}
-
-enum cw_status cw_target_open_core(const char *path,
-                                   struct cw_arena *arena,
-                                   struct cw_notes *coverage,
-                                   struct cw_target *ret_target,
-                                   struct cw_error *err)
-{
-    /* O_NONBLOCK: a FIFO must not hang us before fstat has told what it is. */
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file < 0) {
-        return cw_error_set_os(err, errno, "cannot open %.100s", path);
-    }
-    void *data = NULL;
-    size_t size = 0;
-    enum cw_status status = map_file(file, path, &data, &size, err);
-    close(file);
-    if (status != CW_OK) {
-        return status;
-    }
-    struct cw_target target;
-    status = cw_target_open_core_bytes(data, size, path, arena, coverage, &target, err);
-    if (status != CW_OK) {
-        if (data != NULL) {
-            munmap(data, size);
-        }
-        return status;
-    }
-    target.close = unmap_file;
-    target.file_data = data;
-    target.file_data_bytes = size;
-    *ret_target = target;
-    return CW_OK;
 }

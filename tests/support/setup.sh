@@ -23,12 +23,17 @@ build | pc:libelf        | libelf-dev         | elfutils-libelf-devel
 build | lib:iberty       | libiberty-dev      | binutils-devel
 build | pc:jansson       | libjansson-dev     | jansson-devel
 build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
+build | pc:libarchive    | libarchive-dev     | libarchive-devel
 build | pc:cunit         | libcunit1-dev      | CUnit-devel
 tests | cmd:git          | git                | git
 core  | cmd:gdb          | gdb                | gdb
 core  | cmd:gcore        | gdb                | gdb
 tests | py:pytest        | python3-pytest     | python3-pytest
 tests | py:jsonschema    | python3-jsonschema | python3-jsonschema
+tests | cmd:zstd         | zstd               | zstd
+tests | cmd:lz4          | lz4                | lz4
+tests | cmd:xz           | xz-utils           | xz
+tests | cmd:gzip         | gzip               | gzip
 full  | cmd:clang        | clang              | clang
 full  | cmd:clang-format | clang-format       | clang-tools-extra
 full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
