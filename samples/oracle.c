@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -377,7 +378,8 @@ static void write_summary(struct output *output, const malloc_sums *info)
                                       "{\"summary\":{\"arena\":%zu,\"ordblks\":%zu,"
                                       "\"smblks\":%zu,\"hblks\":%zu,\"hblkhd\":%zu,"
                                       "\"fsmblks\":%zu,\"uordblks\":%zu,\"fordblks\":%zu,"
-                                      "\"keepcost\":%zu,\"threads\":%u,\"word_bytes\":%zu}}\n",
+                                      "\"keepcost\":%zu,\"threads\":%u,\"word_bytes\":%zu,"
+                                      "\"glibc_minor\":%s}}\n",
                                       (size_t)info->arena,
                                       (size_t)info->ordblks,
                                       (size_t)info->smblks,
@@ -388,7 +390,8 @@ static void write_summary(struct output *output, const malloc_sums *info)
                                       (size_t)info->fordblks,
                                       (size_t)info->keepcost,
                                       g_thread_count,
-                                      sizeof(size_t));
+                                      sizeof(size_t),
+                                      gnu_get_libc_version() + 2);
 }
 
 /* malloc_info wants a FILE, and opening one would allocate: stderr stands in for it. */

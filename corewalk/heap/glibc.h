@@ -7,6 +7,7 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
+ *   compare  symbols and banner against memory
  */
 #pragma once
 

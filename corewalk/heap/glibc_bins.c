@@ -3,15 +3,14 @@
  * chunks are known as free to them.
  *
  * The state column is the set of what was visited: a list ends where it meets a chunk that was
- * already put into one. Bins only confirm what the neighbours say, so their walk has a step limit;
- * fastbins are walked to their end, several at once, since each step waits for memory.
+ * already put into one, so that all lists together have no more steps than there are chunks. The
+ * lists of an arena are walked at once, to their ends, since each step waits for memory.
  */
 #include <string.h>
 
 #include "heap/glibc.h"
 
 enum {
-    BIN_STEPS = 1 << 20,
     LARGEST_FASTBIN_COUNT = 11,
     UNBINNED_TOLERATED = 1, /* a chunk between unlinking and reuse */
 };
@@ -195,29 +194,57 @@ static bool take_binned(struct lists *lists, unsigned bin, cw_addr chunk, cw_add
     return true;
 }
 
-static void walk_bin(struct lists *lists, unsigned bin)
+/* A bin on the way from its head around to it. */
+struct open_bin {
+    unsigned bin;
+    cw_addr head;
+    cw_addr chunk; /* to be taken next */
+    cw_addr previous;
+};
+
+/* Goes to the first or the next chunk of a bin. False: the list is at its end, or cannot be read.
+ */
+static bool advance(struct lists *lists, struct open_bin *open)
 {
-    uint64_t word = lists->glibc->word_bytes;
-    cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
-    cw_addr previous = head;
-    uint64_t chunk;
-    if (!glibc_peek(&lists->window, head + 2 * word, &chunk)) {
+    cw_addr from = open->chunk;
+    if (!glibc_peek(&lists->window, from + 2 * lists->glibc->word_bytes, &open->chunk)) {
         lists->is_incomplete = true;
-        return;
+        return false;
     }
-    while (chunk != head) {
-        if (lists->steps_left == 0) {
-            lists->is_incomplete = true;
-            return;
-        }
-        lists->steps_left--;
-        if (!take_binned(lists, bin, chunk, previous)) {
-            return;
-        }
-        previous = chunk;
-        if (!glibc_peek(&lists->window, chunk + 2 * word, &chunk)) {
-            lists->is_incomplete = true;
-            return;
+    open->previous = from;
+    if (open->chunk == open->head) {
+        return false;
+    }
+    if (cw_range_has(lists->window.start, lists->window.size_bytes, open->chunk)) {
+        __builtin_prefetch(lists->window.data + (open->chunk - lists->window.start));
+    }
+    return true;
+}
+
+static bool step(struct lists *lists, struct open_bin *open)
+{
+    if (lists->steps_left == 0) {
+        lists->is_incomplete = true;
+        return false;
+    }
+    lists->steps_left--;
+    return take_binned(lists, open->bin, open->chunk, open->previous) && advance(lists, open);
+}
+
+static void walk_bins(struct lists *lists)
+{
+    struct open_bin open[GLIBC_BIN_COUNT];
+    unsigned open_count = 0;
+    for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
+        cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * lists->glibc->word_bytes;
+        open[open_count] = (struct open_bin){.bin = bin, .head = head, .chunk = head};
+        open_count += advance(lists, &open[open_count]) ? 1 : 0;
+    }
+    while (open_count > 0) {
+        for (unsigned i = 0; i < open_count; i++) {
+            if (!step(lists, &open[i])) {
+                open[i--] = open[--open_count];
+            }
         }
     }
 }
@@ -261,7 +288,7 @@ void glibc_mark_bins(struct glibc *glibc)
         .glibc = glibc,
         .window = {.space = glibc->space},
         .states = glibc_states(glibc),
-        .steps_left = BIN_STEPS,
+        .steps_left = glibc->builder->heap->chunks.chunk_count,
     };
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
@@ -269,9 +296,7 @@ void glibc_mark_bins(struct glibc *glibc)
             lists.is_incomplete = true;
             continue;
         }
-        for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
-            walk_bin(&lists, bin);
-        }
+        walk_bins(&lists);
         lists.is_incomplete |= lists.arena->was_busy;
     }
     settle_rest(&lists);

@@ -11,6 +11,7 @@ class Oracle:
     freed: dict = field(default_factory=dict)
     summary: dict = None
     word_bytes: int = 8
+    glibc_minor: int = 0
 
     @classmethod
     def read(cls, path):
@@ -20,6 +21,7 @@ class Oracle:
             if "summary" in record:
                 oracle.summary = record["summary"]
                 oracle.word_bytes = oracle.summary.pop("word_bytes")
+                oracle.glibc_minor = oracle.summary.pop("glibc_minor")
                 continue
             group = oracle.freed if record["state"] == "freed" else oracle.held
             group[int(record["address"], 16)] = record
@@ -57,6 +59,7 @@ class MallocInfo:
         heaps = root.findall("heap")
         self.main = heaps[0]
         self.threads = heaps[1:]
+        self.has_fastbins = self.main.find("total[@type='fast']") is not None
         mmap = root.find("total[@type='mmap']")
         self.mmapped = {"count": int(mmap.get("count")), "bytes": int(mmap.get("size"))}
 
@@ -67,7 +70,7 @@ class MallocInfo:
 def sums_of_heap(heap):
     def number(path, attribute):
         element = heap.find(path)
-        return int(element.get(attribute)) if element is not None else None
+        return int(element.get(attribute)) if element is not None else 0
 
     free_count = number("total[@type='rest']", "count") - 1
     return ArenaSums(

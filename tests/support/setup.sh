@@ -37,6 +37,7 @@ fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
 other | m32:c++          | @multilib          | glibc-devel.i686 libstdc++-devel.i686
 other | cmd:aarch64-linux-gnu-g++ | g++-aarch64-linux-gnu | gcc-c++-aarch64-linux-gnu
 other | cmd:qemu-aarch64-static   | qemu-user-static      | qemu-user-static
+suite | cmd:debootstrap  | debootstrap        | debootstrap
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua
