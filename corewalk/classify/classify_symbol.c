@@ -170,10 +170,11 @@ static bool match(const struct cw_classifier_run *run,
                   uint64_t *ret_key)
 {
     uint32_t *verdict = cw_word_cache_find(run->scratch, view->first_word);
+    cw_addr address = cw_space_pointer(run->context->space, view->first_word);
     if (*verdict == UNASKED) {
-        *verdict = is_pointer(run, view->first_word) ? IS_POINTER : IS_NONE;
+        *verdict = is_pointer(run, address) ? IS_POINTER : IS_NONE;
     }
-    *ret_key = view->first_word;
+    *ret_key = address;
     return *verdict == IS_POINTER;
 }
 

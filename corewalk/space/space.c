@@ -176,6 +176,7 @@ enum cw_status cw_space_create(const struct cw_target *target,
         .arena = arena,
         .word_bytes = target->word_bytes,
         .page_bytes = target->page_bytes,
+        .pointer_mask = target->arch == CW_ARCH_AARCH64 ? UINT64_MAX >> 8 : UINT64_MAX,
     };
     cw_vector_init(&space.region_items, arena->budget, sizeof(struct cw_region));
     cw_vector_init(&space.start_items, arena->budget, sizeof(cw_addr));

@@ -39,6 +39,8 @@ struct gathering {
     struct cw_core_notes notes;
     struct cw_vector segments;
     uint64_t odd_count; /* segments that are not what they can be */
+    uint64_t alignment; /* that all segments declare, or 0 */
+    uint64_t bounds;    /* all starts and sizes, or-ed */
 };
 
 static enum cw_status gather(const struct cw_elf_core *core,
@@ -54,6 +56,10 @@ static enum cw_status gather(const struct cw_elf_core *core,
             }
         } else if (header.type == PT_LOAD) {
             struct cw_segment segment = segment_of(core, &header);
+            bool is_first = gathering->segments.count == 0;
+            bool is_alike = is_first || gathering->alignment == header.alignment;
+            gathering->alignment = is_alike ? header.alignment : 0;
+            gathering->bounds |= header.address | header.memory_bytes;
             gathering->odd_count += header.file_bytes > header.memory_bytes ? 1 : 0;
             if (!cw_vector_append(&gathering->segments, &segment)) {
                 return cw_error_set_memory(err, "the list of segments");
@@ -63,12 +69,29 @@ static enum cw_status gather(const struct cw_elf_core *core,
     return CW_OK;
 }
 
+static bool is_page_size(uint64_t bytes)
+{
+    return cw_is_power_of_two(bytes) && bytes >= DEFAULT_PAGE_BYTES && bytes <= LARGEST_PAGE_BYTES;
+}
+
+/*
+ * By the auxiliary vector; without one by what the kernel gives as each segment's alignment
+ * (ELF_EXEC_PAGESIZE; gdb writes 1), if all segments lie on it. Else the least: what holds for
+ * larger pages holds for it.
+ */
+static uint64_t page_size(const struct gathering *gathering)
+{
+    uint64_t of_vector = gathering->notes.auxv[AT_PAGESZ];
+    if (is_page_size(of_vector)) {
+        return of_vector;
+    }
+    uint64_t declared = gathering->alignment;
+    bool is_kept = is_page_size(declared) && (gathering->bounds & (declared - 1)) == 0;
+    return of_vector == 0 && is_kept ? declared : DEFAULT_PAGE_BYTES;
+}
+
 static void set_auxv(struct cw_target *target, const struct cw_core_notes *notes)
 {
-    uint64_t page_bytes = notes->auxv[AT_PAGESZ];
-    bool is_page = cw_is_power_of_two(page_bytes) && page_bytes >= DEFAULT_PAGE_BYTES &&
-                   page_bytes <= LARGEST_PAGE_BYTES;
-    target->page_bytes = is_page ? page_bytes : DEFAULT_PAGE_BYTES;
     target->auxv_entry = notes->auxv[AT_ENTRY];
     target->auxv_phdr = notes->auxv[AT_PHDR];
     target->auxv_base = notes->auxv[AT_BASE];
@@ -90,10 +113,11 @@ static uint32_t ending_signal(const struct cw_target *target, const struct cw_el
 
 static enum cw_status set_process(struct cw_target *target,
                                   const struct cw_elf_core *core,
-                                  const struct cw_core_notes *notes,
+                                  const struct gathering *gathering,
                                   struct cw_arena *arena,
                                   struct cw_error *err)
 {
+    const struct cw_core_notes *notes = &gathering->notes;
     const struct cw_vector *threads = &notes->threads;
     target->pid = notes->pid;
     target->program = cw_arena_strdup(arena, notes->program);
@@ -106,6 +130,7 @@ static enum cw_status set_process(struct cw_target *target,
     }
     target->thread_count = threads->count;
     target->signal = ending_signal(target, core);
+    target->page_bytes = page_size(gathering);
     set_auxv(target, notes);
     return CW_OK;
 }
@@ -120,7 +145,7 @@ static enum cw_status build_target(struct cw_target *target,
     uint64_t cut_mappings = 0;
     enum cw_status status = gather(core, gathering, err);
     if (status == CW_OK) {
-        status = set_process(target, core, &gathering->notes, arena, err);
+        status = set_process(target, core, gathering, arena, err);
     }
     if (status == CW_OK) {
         status =

@@ -74,7 +74,7 @@ struct cw_target {
     enum cw_target_kind kind;
     enum cw_arch arch;
     unsigned word_bytes; /* 4 or 8 */
-    uint64_t page_bytes; /* AT_PAGESZ, else 4096 */
+    uint64_t page_bytes; /* AT_PAGESZ, else as the segments say, else 4096 */
 
     const char *path;       /* of the core file as opened; NULL otherwise */
     uint64_t file_bytes;    /* of the core file, unpacked; 0 otherwise */

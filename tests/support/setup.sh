@@ -11,6 +11,7 @@
 #   cmd:NAME  a command          pc:NAME  a pkg-config module
 #   lib:NAME  a library for -l   py:NAME  a module of /usr/bin/python3
 #   so:NAME   a shared library, as it is loaded
+#   m32:c++   32-bit programs can be built
 #   clang-rt:NAME  a runtime of the clang that is installed, which has its version in its package
 SETUP_TABLE='
 build | cmd:gcc          | gcc                | gcc
@@ -39,6 +40,9 @@ full  | cmd:clang-format | clang-format       | clang-tools-extra
 full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
 full  | cmd:gcovr        | gcovr              | gcovr
 fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
+other | m32:c++          | @multilib          | glibc-devel.i686 libstdc++-devel.i686
+other | cmd:aarch64-linux-gnu-g++ | g++-aarch64-linux-gnu | gcc-c++-aarch64-linux-gnu
+other | cmd:qemu-aarch64-static   | qemu-user-static      | qemu-user-static
 suite | cmd:debootstrap  | debootstrap        | debootstrap
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
@@ -62,6 +66,7 @@ setup_has() {
     so:*) LD_PRELOAD="${1#so:}" /bin/true 2>&1 | { ! grep -q .; } ;;
     clang-rt:*) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang "-fsanitize=${1#clang-rt:}" -x c - -o /dev/null 2>/dev/null ;;
+    m32:*) echo 'int main() { return 0; }' | g++ -m32 -x c++ - -o /dev/null 2>/dev/null ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
     esac
 }
@@ -84,9 +89,14 @@ setup_as_root() {
     fi
 }
 
-# Debian's package of a table entry. clang's runtimes were once part of libclang-common.
+# Debian's package of a table entry. clang's runtimes were once part of libclang-common. The package
+# g++-multilib cannot be there with compilers for other machines; those that it stands for can.
 setup_debian_name() {
     local major
+    if [[ $1 == @multilib ]]; then
+        echo "g++-$(g++ -dumpversion 2>/dev/null)-multilib"
+        return
+    fi
     if [[ $1 != @clang-rt ]]; then
         echo "$1"
         return

@@ -150,7 +150,8 @@ struct corewalk_thread {
     uint32_t tid;
     uint64_t pc;
     uint64_t sp;
-    uint64_t tp; /* fs_base on x86-64; 0: unknown */
+    /* fs_base on x86-64, the base of gs on i386, TPIDR_EL0 on aarch64; 0: unknown, looked for */
+    uint64_t tp;
 };
 
 /* A target that the caller reads for us: a debugger, a test. Everything is copied. */

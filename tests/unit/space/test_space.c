@@ -363,7 +363,30 @@ static void a_spent_budget_makes_no_space(void)
     core_builder_destroy(builder);
 }
 
+static void only_aarch64_ignores_the_top_byte(void)
+{
+    static const struct {
+        enum cw_arch arch;
+        uint64_t word;
+        cw_addr address;
+    } cases[] = {
+        {CW_ARCH_AARCH64, UINT64_C(0x2a00ffff12345678), UINT64_C(0x0000ffff12345678)},
+        {CW_ARCH_X86_64, UINT64_C(0x2a00ffff12345678), UINT64_C(0x2a00ffff12345678)},
+        {CW_ARCH_I386, 0xfff12345, 0xfff12345},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct core_builder *builder = core_builder_create(cases[i].arch);
+        struct opened_core opened;
+        core_builder_segment(builder, 0x10000, 0x1000, CW_PROT_READ);
+        opened_core_build(&opened, builder);
+        CU_ASSERT_EQUAL(cw_space_pointer(&opened.space, cases[i].word), cases[i].address);
+        opened_core_close(&opened);
+        core_builder_destroy(builder);
+    }
+}
+
 CW_TEST_MAIN("space/space",
+             CW_TEST(only_aarch64_ignores_the_top_byte),
              CW_TEST(segments_are_cut_by_provenance_and_mapping),
              CW_TEST(a_truncated_segment_has_three_parts),
              CW_TEST(neighbours_that_agree_become_one),
