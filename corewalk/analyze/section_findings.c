@@ -10,6 +10,7 @@ void cw_section_findings(const struct cw_analysis_input *input, struct cw_report
         {"severity", "", CW_COLUMN_SEVERITY},
         {"address", "", 0},
         {"text", "", CW_COLUMN_WRAP},
+        {"culprit", "", CW_COLUMN_DATA},
     };
     static const char *const severities[] = {
         [CW_INFO] = "info", [CW_WARNING] = "warning", [CW_SEVERE] = "error"};
@@ -32,7 +33,9 @@ void cw_section_findings(const struct cw_analysis_input *input, struct cw_report
                                              cw_cell_text(severities[note->severity]),
                                              note->address != 0 ? cw_cell_address(note->address)
                                                                 : cw_cell_absent(),
-                                             cw_cell_text(note->text)});
+                                             cw_cell_text(note->text),
+                                             note->culprit != 0 ? cw_cell_address(note->culprit)
+                                                                : cw_cell_absent()});
     }
     if (findings->dropped_count > 0) {
         section->note = cw_report_printf(

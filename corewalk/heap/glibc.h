@@ -7,6 +7,7 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
+ *   check    integrity, and what is said of it
  */
 #pragma once
 
@@ -85,6 +86,21 @@ struct glibc_window {
     const uint8_t *data;
 };
 
+/* Memory in which a hop has noticed something odd. */
+struct glibc_suspect {
+    cw_addr start;
+    cw_addr end;
+};
+
+/* A header that the walk could not go on from. */
+struct glibc_break {
+    cw_addr chunk;
+    cw_addr before;    /* the chunk before it; 0: none is known */
+    bool is_plausible; /* the size is one that a chunk could have, but led astray */
+};
+
+enum { GLIBC_DAMAGE_COUNT = 26 }; /* kinds: see glibc_check.h */
+
 struct glibc {
     struct cw_heap_builder *builder;
     struct cw_space *space;
@@ -111,7 +127,11 @@ struct glibc {
     uint64_t resync_hops_left;
     uint64_t detached_hops_left; /* that may be spent on what turns out to be no piece */
     bool was_cancelled;
-    uint32_t break_count; /* times that a walk had to be resumed */
+    uint32_t break_count;       /* times that a walk had to be resumed */
+    struct cw_vector suspects;  /* struct glibc_suspect */
+    struct cw_vector breaks;    /* struct glibc_break, in the order of the spans */
+    uint64_t search_bytes_left; /* that may be searched for references to blocks */
+    uint64_t damage_counts[GLIBC_DAMAGE_COUNT];
 };
 
 static inline struct glibc_arena *glibc_arena_at(const struct glibc *glibc, size_t index)

@@ -24,7 +24,10 @@ struct hopper {
     uint64_t cell;
     uint64_t starts;
     uint64_t live;
-    uint64_t last_bit; /* of the newest chunk, in `live` */
+    uint64_t last_bit;  /* of the newest chunk, in `live` */
+    uint64_t last_word; /* its size word; 0: none yet */
+    bool is_thread;     /* used chunks must have NON_MAIN set */
+    bool is_suspicious;
 };
 
 /* Flags and misaligned bits that the size word of an ordinary chunk does not have. */
@@ -57,6 +60,25 @@ static void flush(const struct hopper *hopper)
     }
 }
 
+/*
+ * What a header says of the chunk before it, against that one's own: a free chunk repeats its size
+ * at its end and has no free neighbour, a used one of a thread arena says so.
+ */
+static inline void compare_headers(struct hopper *hopper, uint64_t footer, uint64_t size_word)
+{
+    uint64_t last_word = hopper->last_word;
+    hopper->last_word = size_word;
+    if (last_word == 0) {
+        return;
+    }
+    if ((size_word & GLIBC_PREV_INUSE) == 0) {
+        hopper->is_suspicious |= footer != glibc_chunk_bytes(last_word);
+        hopper->is_suspicious |= (last_word & GLIBC_PREV_INUSE) == 0;
+    } else {
+        hopper->is_suspicious |= hopper->is_thread && (last_word & GLIBC_NON_MAIN) == 0;
+    }
+}
+
 /* Follows the chunks within the window. Returns true when the piece's end was reached. */
 static inline bool hop_window(struct hopper *hopper,
                               struct glibc_piece *piece,
@@ -80,6 +102,7 @@ static inline bool hop_window(struct hopper *hopper,
         __builtin_prefetch(header + PREFETCH_BYTES);
         uint64_t size_word = cw_load_word(header + word, word);
         hopper->live |= size_word & GLIBC_PREV_INUSE ? hopper->last_bit : 0;
+        compare_headers(hopper, cw_load_word(header, word), size_word);
         uint64_t granule = chunk >> shift;
         uint64_t cell = (granule >> 6) - hopper->cell_base;
         if (cell != hopper->cell) {
@@ -108,7 +131,11 @@ static inline bool hop_window(struct hopper *hopper,
 static void settle_last(struct hopper *hopper, cw_addr next)
 {
     uint64_t size_word;
+    uint64_t footer;
     bool seen = glibc_peek(&hopper->window, next + hopper->glibc->word_bytes, &size_word);
+    if (seen && glibc_peek(&hopper->window, next, &footer)) {
+        compare_headers(hopper, footer, size_word);
+    }
     if (!seen || (size_word & GLIBC_PREV_INUSE) != 0) {
         hopper->live |= hopper->last_bit;
     }
@@ -124,6 +151,7 @@ void glibc_hop(const struct glibc *glibc, struct glibc_piece *piece)
         .window = {.space = glibc->space},
         .cells = cw_heap_builder_cells(glibc->builder, run),
         .cell_base = run->start >> shift,
+        .is_thread = span->kind != GLIBC_SPAN_MAIN,
     };
     hopper.first_cell = (piece->start >> shift) - hopper.cell_base;
     hopper.last_cell = ((piece->limit - 1) >> shift) - hopper.cell_base;
@@ -148,6 +176,7 @@ void glibc_hop(const struct glibc *glibc, struct glibc_piece *piece)
         settle_last(&hopper, piece->end);
     }
     flush(&hopper);
+    piece->is_suspicious = hopper.is_suspicious;
 }
 
 void glibc_clear(const struct glibc *glibc, uint32_t run_index, cw_addr start, cw_addr end)
@@ -166,6 +195,30 @@ void glibc_clear(const struct glibc *glibc, uint32_t run_index, cw_addr start, c
         cell->starts &= ~mask;
         cell->live &= ~mask;
         granule = upper;
+    }
+}
+
+cw_addr glibc_start_before(const struct glibc *glibc, uint32_t run_index, cw_addr address)
+{
+    const struct cw_heap_run *run = cw_heap_builder_run(glibc->builder, run_index);
+    const struct cw_chunk_cell *cells = cw_heap_builder_cells(glibc->builder, run);
+    unsigned shift = glibc->builder->heap->chunks.granule_shift;
+    if (address <= run->start) {
+        return 0;
+    }
+    uint64_t granule = (address - 1) >> shift;
+    uint64_t base = run->start >> (shift + 6);
+    uint64_t below = UINT64_MAX >> (63 - (granule & 63));
+    for (uint64_t cell = (granule >> 6) - base;; cell--) {
+        uint64_t bits = cells[cell].starts & below;
+        if (bits != 0) {
+            unsigned bit = 63 - (unsigned)__builtin_clzll(bits);
+            return ((base + cell) << (shift + 6)) + ((cw_addr)bit << shift);
+        }
+        if (cell == 0) {
+            return 0;
+        }
+        below = UINT64_MAX;
     }
 }
 

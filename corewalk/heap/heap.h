@@ -50,6 +50,16 @@ struct cw_heap_layout {
     const char *evidence; /* one sentence */
 };
 
+/* What the integrity checks went over; chunks are those of the chunk table. */
+struct cw_heap_checks {
+    uint64_t tcache_count;
+    uint64_t tcache_chunk_count;
+    uint64_t fastbin_chunk_count;
+    uint64_t bin_chunk_count;
+    unsigned unfinished_count; /* threads that were stopped inside the allocator */
+    bool is_cut;               /* there were more chunks in bins than were followed */
+};
+
 struct cw_heap {
     struct cw_space *space;
     const struct cw_image *image;
@@ -62,6 +72,7 @@ struct cw_heap {
     uint32_t range_count;
     struct cw_chunk_table chunks;
     struct cw_tally by_state[CW_CHUNK_STATE_COUNT]; /* over all chunks */
+    struct cw_heap_checks checks;
     /* What the allocator itself counts of mmapped chunks; has_mmap_count: whether it could be read.
      */
     bool has_mmap_count;
