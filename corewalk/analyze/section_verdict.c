@@ -250,9 +250,11 @@ static struct verdict judge(const struct grounds *grounds)
     struct verdict verdict = judge_whole(grounds);
     const struct cw_note *damage = first_severe(grounds->input->findings);
     if (damage != NULL) {
-        verdict.title = "damaged heap";
+        bool is_only_said = strcmp(damage->code, "libc-abort") == 0;
+        verdict.title = is_only_said ? "misused heap" : "damaged heap";
         verdict.text = cw_report_printf(grounds->report,
-                                        "The heap is damaged (see Findings): %s. %s",
+                                        "The heap %s (see Findings): %s. %s",
+                                        is_only_said ? "was misused" : "is damaged",
                                         damage->text,
                                         verdict.text);
     }

@@ -291,6 +291,7 @@ static void verify(struct cw_heap_builder *builder, void *state)
     glibc_check_mmapped(glibc);
     glibc_report_rest(glibc);
     glibc_explain_unfinished(glibc);
+    glibc_report_abort(glibc);
     if (glibc->mp.address == 0) {
         cw_note_add(builder->coverage,
                     CW_WARNING,

@@ -189,6 +189,14 @@ static const struct cw_damage_kind kinds[] = {
         {{NULL, 0, 0}},
     },
     {
+        "libc-abort",
+        "glibc has ended the process",
+        "One of the checks of malloc has failed. Where no other finding shows what it stumbled "
+        "over, the heap was still sound: the program gave it a pointer that it must not, or freed "
+        "a block twice.",
+        {{NULL, 0, 0}},
+    },
+    {
         "arena-list",
         "bins that are broken at their head",
         "The arena's own struct was overwritten, by a wild pointer or from the data before it.",

@@ -86,6 +86,21 @@ void glibc_report_rest(struct glibc *glibc)
     }
 }
 
+void glibc_report_abort(struct glibc *glibc)
+{
+    const struct cw_image *image = glibc->builder->image;
+    char text[400];
+    if (image != NULL && cw_image_abort_message(image, text, sizeof text) &&
+        cw_damage_is_heap_text(text)) {
+        cw_note_add(glibc->builder->findings,
+                    CW_SEVERE,
+                    "libc-abort",
+                    0,
+                    "a check of malloc has ended the process: \"%.300s\"",
+                    text);
+    }
+}
+
 const char *glibc_block_text(const struct glibc *glibc, cw_addr address, char *buffer)
 {
     const struct cw_chunk_table *table = &glibc->builder->heap->chunks;

@@ -86,6 +86,9 @@ void glibc_check_chunks(struct glibc *glibc);
 /* Reports mappings that mp_ counts and nobody has found. Needs the table. */
 void glibc_check_mmapped(struct glibc *glibc);
 
+/* What glibc itself has said, where it was about the heap. */
+void glibc_report_abort(struct glibc *glibc);
+
 /*
  * Lowers findings that an operation under way explains: a thread was stopped inside malloc with
  * the chunk in its hands. Needs all findings.

@@ -139,6 +139,9 @@ static bool is_of_whole(const struct cw_note *note)
 static bool explains(const struct glibc *glibc, const struct hand *hand, const struct cw_note *note)
 {
     bool is_whole = is_of_whole(note);
+    if (note->address == 0) {
+        return false;
+    }
     for (unsigned i = 0; i < hand->count && !is_whole; i++) {
         is_whole = is_near(glibc, hand->words[i], note->address);
     }
