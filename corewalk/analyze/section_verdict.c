@@ -7,6 +7,7 @@
 
 #include "analyze/sections.h"
 #include "base/text.h"
+#include "heap/damage.h"
 
 /* A share from which on one thing explains the process. */
 #define DOMINANT_SHARE 0.5
@@ -250,12 +251,13 @@ static struct verdict judge(const struct grounds *grounds)
     struct verdict verdict = judge_whole(grounds);
     const struct cw_note *damage = first_severe(grounds->input->findings);
     if (damage != NULL) {
+        const struct cw_damage_kind *kind = cw_damage_kind(damage->code);
         bool is_only_said = strcmp(damage->code, "libc-abort") == 0;
         verdict.title = is_only_said ? "misused heap" : "damaged heap";
         verdict.text = cw_report_printf(grounds->report,
-                                        "The heap %s (see Findings): %s. %s",
+                                        "The heap %s: %s (see Findings). %s",
                                         is_only_said ? "was misused" : "is damaged",
-                                        damage->text,
+                                        kind != NULL ? kind->title : damage->text,
                                         verdict.text);
     }
     return verdict;
