@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -22,17 +23,18 @@ struct record {
 };
 
 /*
- * A chunk as glibc lays it out, up to 2.44 on 64-bit machines: prev_size, size, then what malloc
- * returned. Low bits of the size: 1 previous in use, 2 mmapped, 4 not of the main arena.
+ * A chunk as glibc lays it out, from 2.26 to 2.44: prev_size, size, then what malloc returned,
+ * aligned to 16 bytes. Low bits of the size: 1 previous in use, 2 mmapped, 4 not of the main arena.
  */
 enum {
-    CHUNK_HEADER = 16,
+    CHUNK_HEADER = 2 * sizeof(size_t),
+    ALIGNMENT = 16,
     FLAG_MMAPPED = 2,
     FLAG_THREAD_ARENA = 4,
     FLAGS = 7,
     PAGE = 4096,
 };
-#define THREAD_HEAP_SPAN ((uintptr_t)64 << 20)
+#define THREAD_HEAP_SPAN ((uintptr_t)(sizeof(size_t) == 8 ? 64 : 1) << 20)
 
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record *g_records; /* open addressing; NULL: not recording */
@@ -64,7 +66,7 @@ static struct record *map_records(size_t capacity)
 
 static struct record *slot_of(struct record *records, size_t capacity, uintptr_t address)
 {
-    size_t index = (size_t)((address >> 4) * 0x9e3779b97f4a7c15);
+    uint64_t index = (address >> 4) * UINT64_C(0x9e3779b97f4a7c15);
     for (;; index++) {
         struct record *record = &records[(index ^ (index >> 32)) & (capacity - 1)];
         if (record->state == RECORD_EMPTY || record->address == address) {
@@ -179,6 +181,22 @@ static size_t chunk_size_field(uintptr_t address)
     return ((const size_t *)address)[-1];
 }
 
+/* qemu-user's maps name no heap: there it begins right behind the program, on the next page. */
+static bool guess_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
+{
+    extern char _end[];
+    static unsigned char pages[1 << 14];
+    uintptr_t start = ((uintptr_t)_end + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = (uintptr_t)sbrk(0);
+    if (end <= start || (end - start) / PAGE > sizeof pages ||
+        mincore((void *)start, end - start, pages) != 0) {
+        return false;
+    }
+    *ret_start = start;
+    *ret_end = end;
+    return true;
+}
+
 /* The main heap's mapping, from /proc/self/maps; false when there is none yet. */
 static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
 {
@@ -193,7 +211,7 @@ static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
     text[filled] = '\0';
     char *line = strstr(text, "[heap]");
     if (!line) {
-        return false;
+        return guess_main_heap(ret_start, ret_end);
     }
     while (line > text && line[-1] != '\n') {
         line--;
@@ -213,6 +231,7 @@ void oracle_start(void)
     if (!find_main_heap(&chunk, &end)) {
         return;
     }
+    chunk = ((chunk + CHUNK_HEADER + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) - CHUNK_HEADER;
     for (;;) {
         uintptr_t address = chunk + CHUNK_HEADER;
         size_t size = chunk_size_field(address) & ~(size_t)FLAGS;
@@ -224,15 +243,26 @@ void oracle_start(void)
     }
 }
 
-/* x86-64's thread block starts with its own address and that of dtv[1]; dtv was calloc'ed. */
+/*
+ * x86's thread block starts with its own address and that of dtv[1], aarch64's with the latter
+ * only; dtv was calloc'ed.
+ */
 void oracle_enter_thread(void)
 {
-#ifdef __x86_64__
     char *dtv;
+#if defined __x86_64__
     __asm__("mov %%fs:8, %0" : "=r"(dtv));
-    void *block = dtv - 16;
-    record(block, malloc_usable_size(block), RECORD_RUNTIME);
+#elif defined __i386__
+    __asm__("mov %%gs:4, %0" : "=r"(dtv));
+#elif defined __aarch64__
+    char **block_of_thread;
+    __asm__("mrs %0, tpidr_el0" : "=r"(block_of_thread));
+    dtv = *block_of_thread;
+#else
+#error "where does this machine keep a thread's dtv?"
 #endif
+    void *block = dtv - 2 * sizeof(void *);
+    record(block, malloc_usable_size(block), RECORD_RUNTIME);
     __atomic_add_fetch(&g_thread_count, 1, __ATOMIC_RELAXED);
 }
 
@@ -333,23 +363,35 @@ static void write_freed(struct output *output, const struct record *record)
                                       record->usable_bytes);
 }
 
-static void write_summary(struct output *output, const struct mallinfo2 *info)
+/* Before 2.33 there is only the one that counts in int. */
+#if __GLIBC_PREREQ(2, 33)
+typedef struct mallinfo2 malloc_sums;
+#define read_malloc_sums mallinfo2
+#else
+typedef struct mallinfo malloc_sums;
+#define read_malloc_sums mallinfo
+#endif
+
+static void write_summary(struct output *output, const malloc_sums *info)
 {
     output->filled += (size_t)sprintf(next_line(output),
                                       "{\"summary\":{\"arena\":%zu,\"ordblks\":%zu,"
                                       "\"smblks\":%zu,\"hblks\":%zu,\"hblkhd\":%zu,"
                                       "\"fsmblks\":%zu,\"uordblks\":%zu,\"fordblks\":%zu,"
-                                      "\"keepcost\":%zu,\"threads\":%u}}\n",
-                                      info->arena,
-                                      info->ordblks,
-                                      info->smblks,
-                                      info->hblks,
-                                      info->hblkhd,
-                                      info->fsmblks,
-                                      info->uordblks,
-                                      info->fordblks,
-                                      info->keepcost,
-                                      g_thread_count);
+                                      "\"keepcost\":%zu,\"threads\":%u,\"word_bytes\":%zu,"
+                                      "\"glibc_minor\":%s}}\n",
+                                      (size_t)info->arena,
+                                      (size_t)info->ordblks,
+                                      (size_t)info->smblks,
+                                      (size_t)info->hblks,
+                                      (size_t)info->hblkhd,
+                                      (size_t)info->fsmblks,
+                                      (size_t)info->uordblks,
+                                      (size_t)info->fordblks,
+                                      (size_t)info->keepcost,
+                                      g_thread_count,
+                                      sizeof(size_t),
+                                      gnu_get_libc_version() + 2);
 }
 
 /* malloc_info wants a FILE, and opening one would allocate: stderr stands in for it. */
@@ -372,7 +414,7 @@ void oracle_write(const char *directory)
     g_records = NULL;
     pthread_mutex_unlock(&g_lock);
 
-    struct mallinfo2 info = mallinfo2();
+    malloc_sums info = read_malloc_sums();
     write_malloc_info(directory);
     g_output.fd = create_file(directory, "oracle.jsonl");
     for (size_t i = 0; i < g_capacity; i++) {

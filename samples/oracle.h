@@ -11,7 +11,8 @@
  *   {"address":"0x…","usable":N,"state":"mmapped","mapping":N}    mapping: its whole size
  *   {"address":"0x…","usable":N,"state":"freed"}                  by the sample; last known size
  *   {"address":"0x…","usable":N,"state":"runtime","arena":"main"} allocated by libc or libstdc++
- *   {"summary":{"arena":N,"ordblks":N,…,"keepcost":N,"threads":N}}   of mallinfo2
+ *   {"summary":{"arena":N,"ordblks":N,…,"keepcost":N,                  of mallinfo2
+ *    "threads":N,"word_bytes":N,"glibc_minor":N}}
  *
  * DIR/malloc_info.xml is what malloc_info says at the same moment.
  */

@@ -73,7 +73,6 @@ static void add_counts(const struct cw_analysis_input *input, struct cw_report *
         {"tcache_count", "thread caches", 0},
         {"mmapped_count", "own mappings", 0},
         {"unfinished_count", "threads in malloc", 0},
-        {"is_cut", "", CW_COLUMN_DATA},
     };
     const struct cw_heap *heap = input->heap;
     const struct cw_heap_checks *checks = &heap->checks;
@@ -90,11 +89,7 @@ static void add_counts(const struct cw_analysis_input *input, struct cw_report *
                           cw_cell_count(checks->tcache_count),
                           cw_cell_count(heap->by_state[CW_CHUNK_MMAPPED].count),
                           cw_cell_count(checks->unfinished_count),
-                          cw_cell_bool(checks->is_cut),
                       });
-    if (checks->is_cut) {
-        section->note = "There are more chunks in bins; their links were not followed.";
-    }
 }
 
 /* ---- one finding --------------------------------------------------------------------------- */

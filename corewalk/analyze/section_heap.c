@@ -27,6 +27,32 @@ static void sum_arenas(const struct cw_heap *heap, uint64_t *gap_bytes, uint64_t
     }
 }
 
+/* Mapped chunks that were freed into a thread's cache (from 2.43 on): in a list, but in no arena. */
+static struct cw_tally cached_mappings(const struct cw_heap *heap)
+{
+    struct cw_tally cached = heap->by_state[CW_CHUNK_TCACHE];
+    for (uint32_t i = 0; i < heap->arena_count; i++) {
+        cached.count -= heap->arenas[i].by_state[CW_CHUNK_TCACHE].count;
+        cached.bytes -= heap->arenas[i].by_state[CW_CHUNK_TCACHE].bytes;
+    }
+    return cached;
+}
+
+/* As the contract divides them: all mappings stand beside the arenas, the cached ones too. */
+static struct cw_tally tally_of(const struct cw_heap *heap,
+                                enum cw_chunk_state state,
+                                const struct cw_tally *cached)
+{
+    struct cw_tally tally = heap->by_state[state];
+    if (state == CW_CHUNK_TCACHE) {
+        tally.count -= cached->count;
+        tally.bytes -= cached->bytes;
+    } else if (state == CW_CHUNK_MMAPPED) {
+        cw_tally_merge(&tally, cached);
+    }
+    return tally;
+}
+
 static void add_heap_sums(const struct cw_heap *heap, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
@@ -47,6 +73,8 @@ static void add_heap_sums(const struct cw_heap *heap, struct cw_report *report)
         {"unknown.bytes", "", CW_COLUMN_DATA},
         {"overhead_bytes", "", CW_COLUMN_DATA},
         {"system_bytes", "", CW_COLUMN_DATA},
+        {"mmapped_cached.count", "", CW_COLUMN_DATA},
+        {"mmapped_cached.bytes", "", CW_COLUMN_DATA},
     };
     static const enum cw_chunk_state states[] = {CW_CHUNK_USED,
                                                  CW_CHUNK_TCACHE,
@@ -58,17 +86,20 @@ static void add_heap_sums(const struct cw_heap *heap, struct cw_report *report)
     struct cw_cell cells[sizeof columns / sizeof columns[0]];
     size_t cell = 0;
     cells[cell++] = cw_cell_text(heap->allocator);
+    const struct cw_tally cached = cached_mappings(heap);
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        const struct cw_tally *tally = &heap->by_state[states[i]];
-        bool is_absent = states[i] == CW_CHUNK_UNKNOWN && tally->count == 0;
-        cells[cell++] = is_absent ? cw_cell_absent() : cw_cell_count(tally->count);
-        cells[cell++] = is_absent ? cw_cell_absent() : cw_cell_bytes(tally->bytes);
+        struct cw_tally tally = tally_of(heap, states[i], &cached);
+        bool is_absent = states[i] == CW_CHUNK_UNKNOWN && tally.count == 0;
+        cells[cell++] = is_absent ? cw_cell_absent() : cw_cell_count(tally.count);
+        cells[cell++] = is_absent ? cw_cell_absent() : cw_cell_bytes(tally.bytes);
     }
     uint64_t gap_bytes;
     uint64_t system_bytes;
     sum_arenas(heap, &gap_bytes, &system_bytes);
     cells[cell++] = cw_cell_bytes(heap->by_state[CW_CHUNK_INTERNAL].bytes + gap_bytes);
     cells[cell++] = cw_cell_bytes(system_bytes);
+    cells[cell++] = cached.count == 0 ? cw_cell_absent() : cw_cell_count(cached.count);
+    cells[cell++] = cached.count == 0 ? cw_cell_absent() : cw_cell_bytes(cached.bytes);
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "heap", NULL, COLUMNS(columns));
     cw_report_add_row(report, section, cells);

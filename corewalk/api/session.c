@@ -6,6 +6,7 @@
 
 #include "api/error.h"
 #include "base/clock.h"
+#include "space/thread_pointer.h"
 
 static bool relay_progress(void *context, const char *phase, uint64_t done, uint64_t total)
 {
@@ -44,6 +45,9 @@ static enum cw_status prepare(struct corewalk_session *session,
     enum cw_status status = cw_pool_create(options->thread_count, &session->pool, err);
     if (status == CW_OK) {
         status = cw_space_create(&session->target, &session->memory, &session->space, err);
+    }
+    if (status == CW_OK && !cw_space_find_thread_pointers(&session->space, &session->target)) {
+        status = cw_error_set_memory(err, "the thread pointers");
     }
     if (status == CW_OK) {
         struct cw_image_options image_options = {

@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "heap/allocator.h"
 #include "heap/glibc_check.h"
+#include "heap/glibc_compare.h"
 
 #define DETACHED_HOPS (UINT64_C(1) << 26)
 
@@ -186,12 +187,15 @@ static void describe_layout(const struct glibc *glibc)
                                                      (unsigned)glibc->layout->bins_off,
                                                      seen,
                                                      seen == 1 ? "" : "s");
+    struct glibc_claims claims = glibc_read_claims(glibc);
+    const char *agreeing = glibc_compare(glibc, &claims);
     heap->layout.evidence = cw_arena_printf(heap->memory,
-                                            "%s%s%s%s",
+                                            "%s%s%s%s%s",
                                             arenas == NULL ? "" : arenas,
                                             mp == NULL ? "" : mp,
                                             caches == NULL ? "" : caches,
-                                            links);
+                                            links,
+                                            agreeing == NULL ? "" : agreeing);
 }
 
 /* What of an arena's own memory is in no chunk. */
@@ -290,6 +294,7 @@ static void verify(struct cw_heap_builder *builder, void *state)
     verify_tops(glibc);
     glibc_check_mmapped(glibc);
     glibc_report_rest(glibc);
+    glibc_excuse_sums(glibc);
     glibc_explain_unfinished(glibc);
     glibc_report_abort(glibc);
     if (glibc->mp.address == 0) {

@@ -185,7 +185,8 @@ static const struct cw_damage_kind kinds[] = {
         "arena-sum",
         "an arena whose memory does not add up",
         "What the arena counts and what was found differ: its struct, or a header, was "
-        "overwritten.",
+        "overwritten, "
+        "or a piece of its memory was not recognised.",
         {{NULL, 0, 0}},
     },
     {

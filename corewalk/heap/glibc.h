@@ -8,6 +8,7 @@
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
  *   check    integrity, and what is said of it
+ *   compare  symbols and banner against memory
  */
 #pragma once
 

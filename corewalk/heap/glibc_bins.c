@@ -3,15 +3,14 @@
  * chunks are known as free to them.
  *
  * The state column is the set of what was visited: a list ends where it meets a chunk that was
- * already put into one. Bins only confirm what the neighbours say, so their walk has a step limit;
- * fastbins are walked to their end, several at once, since each step waits for memory.
+ * already put into one, so that all lists together have no more steps than there are chunks. The
+ * lists of an arena are walked at once, to their ends, since each step waits for memory.
  */
 #include <string.h>
 
 #include "heap/glibc_check.h"
 
 enum {
-    BIN_STEPS = 1 << 20,
     LARGEST_FASTBIN_COUNT = 11,
     UNBINNED_TOLERATED = 1, /* a chunk between unlinking and reuse */
 };
@@ -232,6 +231,7 @@ void glibc_mark_fastbins(struct glibc *glibc)
 struct bin_walk {
     unsigned bin;
     cw_addr head;            /* as a chunk */
+    cw_addr chunk;           /* to be taken next */
     cw_addr previous;        /* the head, or a chunk */
     uint64_t previous_bytes; /* 0: the head */
 };
@@ -464,35 +464,57 @@ static void mark_backwards(struct lists *lists, cw_addr head)
     }
 }
 
-static void walk_bin(struct lists *lists, unsigned bin)
+/* Goes to the first or the next chunk of a bin. False: the list is at its end, or cannot be read.
+ */
+static bool advance(struct lists *lists, struct bin_walk *walk)
 {
     uint64_t word = lists->glibc->word_bytes;
-    cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
-    struct bin_walk walk = {.bin = bin, .head = head, .previous = head};
-    uint64_t chunk;
     uint64_t last;
-    if (!glibc_peek(&lists->window, head + 2 * word, &chunk)) {
+    if (!glibc_peek(&lists->window, walk->previous + 2 * word, &walk->chunk)) {
         lists->is_incomplete = true;
-        return;
+        return false;
     }
-    while (chunk != head) {
-        if (lists->steps_left == 0) {
-            lists->is_incomplete = true;
-            lists->glibc->builder->heap->checks.is_cut = true;
-            return;
+    if (walk->chunk == walk->head) {
+        if (glibc_peek(&lists->window, walk->head + 3 * word, &last) && last != walk->previous) {
+            report_bin(lists, walk, walk->head, "ends at", last, "not at its last chunk");
         }
-        lists->steps_left--;
-        if (!take_binned(lists, &walk, chunk)) {
-            mark_backwards(lists, head);
-            return;
-        }
-        if (!glibc_peek(&lists->window, chunk + 2 * word, &chunk)) {
-            lists->is_incomplete = true;
-            return;
-        }
+        return false;
     }
-    if (glibc_peek(&lists->window, head + 3 * word, &last) && last != walk.previous) {
-        report_bin(lists, &walk, head, "ends at", last, "not at its last chunk");
+    if (cw_range_has(lists->window.start, lists->window.size_bytes, walk->chunk)) {
+        __builtin_prefetch(lists->window.data + (walk->chunk - lists->window.start));
+    }
+    return true;
+}
+
+static bool step(struct lists *lists, struct bin_walk *walk)
+{
+    if (lists->steps_left == 0) {
+        lists->is_incomplete = true;
+        return false;
+    }
+    lists->steps_left--;
+    if (!take_binned(lists, walk, walk->chunk)) {
+        mark_backwards(lists, walk->head);
+        return false;
+    }
+    return advance(lists, walk);
+}
+
+static void walk_bins(struct lists *lists)
+{
+    struct bin_walk open[GLIBC_BIN_COUNT];
+    unsigned open_count = 0;
+    for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
+        cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * lists->glibc->word_bytes;
+        open[open_count] = (struct bin_walk){.bin = bin, .head = head, .previous = head};
+        open_count += advance(lists, &open[open_count]) ? 1 : 0;
+    }
+    while (open_count > 0) {
+        for (unsigned i = 0; i < open_count; i++) {
+            if (!step(lists, &open[i])) {
+                open[i--] = open[--open_count];
+            }
+        }
     }
 }
 
@@ -562,7 +584,7 @@ void glibc_mark_bins(struct glibc *glibc)
         .glibc = glibc,
         .window = {.space = glibc->space},
         .states = glibc_states(glibc),
-        .steps_left = BIN_STEPS,
+        .steps_left = glibc->builder->heap->chunks.chunk_count,
     };
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
@@ -570,8 +592,8 @@ void glibc_mark_bins(struct glibc *glibc)
             lists.is_incomplete = true;
             continue;
         }
+        walk_bins(&lists);
         for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
-            walk_bin(&lists, bin);
             check_binmap(&lists, bin);
         }
     }

@@ -89,8 +89,14 @@ static bool add_piece(struct search *search, cw_addr page, cw_addr end)
         .kind = GLIBC_SPAN_MAIN,
         .arena_index = search->arena_index,
     };
+    /* Where chunks are aligned to more than their header, as on i386, a few bytes come before. */
+    struct cw_heap_range front = {.start = page,
+                                  .size_bytes = span.start - page,
+                                  .kind = CW_RANGE_HEADER,
+                                  .arena_index = search->arena_index};
     search->missing_bytes -= cw_min(search->missing_bytes, end - page);
-    return cw_vector_append(&search->glibc->spans, &span);
+    return cw_heap_builder_add_range(search->glibc->builder, &front) &&
+           cw_vector_append(&search->glibc->spans, &span);
 }
 
 /* The end of the span that holds the address, of those known before; 0: none does. */
@@ -110,7 +116,7 @@ static bool search_stretch(struct search *search, cw_addr start, cw_addr end)
     uint64_t page_bytes = search->glibc->space->page_bytes;
     cw_addr page = start;
     while (page < end && end - page >= page_bytes && search->missing_bytes > 0) {
-        cw_addr next = end_of_known(search, page);
+        cw_addr next = end_of_known(search, glibc_first_chunk(search->glibc, page));
         if (next == 0) {
             next = find_piece(search, page, end);
             if (next != 0 && !add_piece(search, page, next)) {

@@ -58,6 +58,8 @@ static unsigned score_counters(struct probe *probe,
                                const struct glibc_mp_offsets *offsets,
                                struct glibc_mp *mp)
 {
+    /* From 2.43 on each mremap leaves two words too many in the sum. */
+    bool drifts = mp->form == GLIBC_MP_2_43;
     uint64_t limit;
     uint64_t most;
     uint64_t no_dynamic;
@@ -71,11 +73,12 @@ static unsigned score_counters(struct probe *probe,
         return 0;
     }
     uint64_t page = probe->glibc->space->page_bytes;
+    uint64_t unit = drifts ? probe->glibc->header_bytes : page;
     bool is_sound = mp->n_mmaps <= most && most <= INT32_MAX && limit <= INT32_MAX &&
-                    no_dynamic <= 1 && mp->mmapped_bytes % page == 0 && most_bytes % page == 0 &&
+                    no_dynamic <= 1 && mp->mmapped_bytes % unit == 0 && most_bytes % unit == 0 &&
                     mp->mmapped_bytes <= most_bytes && (most == 0) == (most_bytes == 0) &&
                     mp->mmapped_bytes / page >= mp->n_mmaps &&
-                    (mp->n_mmaps == 0) == (mp->mmapped_bytes == 0);
+                    (drifts || (mp->n_mmaps == 0) == (mp->mmapped_bytes == 0));
     if (!is_sound) {
         return 0;
     }

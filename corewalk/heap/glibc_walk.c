@@ -442,6 +442,9 @@ static void cross_foreign(struct stitch *stitch, cw_addr fence, unsigned count)
         /* The arena's top lies elsewhere: what follows is not its own. */
         glibc_clear(glibc, stitch->run_index, end, stitch->run_end);
         close_extent(stitch, end, stitch->span->end);
+        if (stitch->span->end - end < glibc->alignment) {
+            add_range(stitch, end, stitch->span->end, CW_RANGE_HEADER);
+        }
         return;
     }
     if (!glibc_resync(glibc, stitch->span, run, end, next_guess(stitch), &resume)) {

@@ -57,7 +57,6 @@ struct cw_heap_checks {
     uint64_t fastbin_chunk_count;
     uint64_t bin_chunk_count;
     unsigned unfinished_count; /* threads that were stopped inside the allocator */
-    bool is_cut;               /* there were more chunks in bins than were followed */
 };
 
 struct cw_heap {

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 
 enum {
-    /* struct pthread is 0x900 bytes on x86-64; the words lie well inside. */
+    /* struct pthread is 0x900 bytes on x86-64, 0x740 on aarch64; the words lie well inside. */
     DESCRIPTOR_BYTES = 0x1000,
 };
 
@@ -24,6 +24,21 @@ static bool is_stack_block(const struct cw_space *space,
            cw_add(block, size, &end) && cw_range_has(block + guard, size - guard, thread->tp);
 }
 
+/* What can be seen of the descriptor: aarch64's ends at the thread pointer, others begin there. */
+static uint64_t see_descriptor(const struct cw_space *space, cw_addr tp, const uint8_t **ret_data)
+{
+    if (space->target->arch != CW_ARCH_AARCH64) {
+        return cw_min(cw_space_run(space, tp, ret_data), DESCRIPTOR_BYTES);
+    }
+    const struct cw_region *region = tp != 0 ? cw_space_find(space, tp - 1) : NULL;
+    if (region == NULL) {
+        return 0;
+    }
+    uint64_t size = cw_min(cw_align_down(tp - region->start, space->word_bytes), DESCRIPTOR_BYTES);
+    *ret_data = cw_space_view(space, tp - size, size);
+    return *ret_data != NULL ? size : 0;
+}
+
 static bool find_in_descriptor(const struct cw_space *space,
                                const struct cw_thread *thread,
                                struct cw_stack *stack)
@@ -33,7 +48,7 @@ static bool find_in_descriptor(const struct cw_space *space,
     if (thread->tp == 0) {
         return false;
     }
-    uint64_t seen = cw_min(cw_space_run(space, thread->tp, &data), DESCRIPTOR_BYTES);
+    uint64_t seen = see_descriptor(space, thread->tp, &data);
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
         uint64_t words[3];
         for (unsigned i = 0; i < 3; i++) {

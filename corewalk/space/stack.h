@@ -3,14 +3,15 @@
  *
  * A stack made by pthread_create lies in a mapping of its own kind, which the kernel may merge
  * with its neighbours, so the mapping is not the stack. glibc keeps the bounds in the thread's
- * descriptor, behind the thread pointer, as three words in a row (struct pthread, all releases
+ * descriptor, at the thread pointer, as three words in a row (struct pthread, all releases
  * since 2.4; the offset differs, so they are looked for):
  *
  *   stackblock         page-aligned start, guard included
  *   stackblock_size    to the end; the descriptor itself lies near that end
  *   guardsize          at the start, without access
  *
- *   stackblock |guard|            stack  <- sp            | TLS | descriptor (tp) |
+ *   stackblock |guard|            stack  <- sp            | TLS | tp: descriptor |
+ *   aarch64    |guard|            stack  <- sp            | descriptor | tp: TLS |
  */
 #pragma once
 

@@ -14,17 +14,24 @@
 #include "base/checked.h"
 #include "base/cursor.h"
 
-#define NOTE_OWNER "CORE"
-
-enum { NOTE_ALIGNMENT = 4 };
+enum {
+    NOTE_ALIGNMENT = 4,
+    NO_REGISTER = CW_REGISTER_LIMIT,
+    USER_DESC_BYTES = 16,
+};
 
 /*
  * struct elf_prstatus and struct elf_prpsinfo:
  *
  *     x86_64   0 pr_info  12 pr_cursig  32 pr_pid  112 pr_reg (27 words)         336 bytes
  *              0 pr_state …             24 pr_pid   40 pr_fname (16)  56 pr_psargs   136 bytes
+ *     aarch64  the same, with pr_reg of 34 words: x0 … x30, sp, pc, pstate       392 bytes
+ *     i386     0 pr_info  12 pr_cursig  24 pr_pid   72 pr_reg (17 words)         144 bytes
+ *              0 pr_state …             12 pr_pid   28 pr_fname (16)  44 pr_psargs   124 bytes
  *
- * The order of pr_reg is struct user_regs_struct's (arch/x86/include/asm/user_64.h).
+ * The order of pr_reg is struct user_regs_struct's (arch/x86/include/asm/user_64.h, user_32.h). A
+ * 64-bit kernel writes a 32-bit process as a 32-bit one would (fs/compat_binfmt_elf.c), and gdb
+ * the same, but with no note of the thread pointer.
  */
 struct layout {
     enum cw_arch arch;
@@ -43,9 +50,13 @@ struct layout {
 
 static const struct layout layouts[] = {
     {CW_ARCH_X86_64, 336, 12, 32, 112, 27, 16, 19, 21, 136, 24, 40},
+    {CW_ARCH_I386, 144, 12, 24, 72, 17, 12, 15, NO_REGISTER, 124, 12, 28},
+    {CW_ARCH_AARCH64, 392, 12, 32, 112, 34, 32, 31, NO_REGISTER, 136, 24, 40},
 };
 
-/* The one place that a new machine must be added to: cw_elf_core_parse lets no other through. */
+enum { I386_GS_REGISTER = 10 };
+
+/* Has a row for each machine that cw_elf_core_parse lets through. */
 static const struct layout *layout_of(enum cw_arch arch)
 {
     const struct layout *layout = layouts;
@@ -55,7 +66,14 @@ static const struct layout *layout_of(enum cw_arch arch)
     return layout;
 }
 
+enum note_owner {
+    OWNER_OTHER,
+    OWNER_CORE,  /* what every Unix has */
+    OWNER_LINUX, /* registers of one machine */
+};
+
 struct note {
+    enum note_owner owner;
     uint32_t type;
     const uint8_t *data;
     size_t size;
@@ -112,8 +130,49 @@ static enum cw_status read_prstatus(struct cw_core_notes *notes,
     thread->has_registers = true;
     thread->pc = thread->registers[layout->pc_register];
     thread->sp = thread->registers[layout->sp_register];
-    thread->tp = thread->registers[layout->tp_register];
+    if (layout->tp_register != NO_REGISTER) {
+        thread->tp = thread->registers[layout->tp_register];
+    }
     return CW_OK;
+}
+
+/* The thread that the notes between two NT_PRSTATUS belong to, or NULL. */
+static struct cw_thread *last_thread(struct cw_core_notes *notes)
+{
+    size_t count = notes->threads.count;
+    return count > 0 ? cw_vector_at(&notes->threads, count - 1) : NULL;
+}
+
+/*
+ * NT_386_TLS: the thread's entries of the descriptor table (struct user_desc: index, base, limit,
+ * flags). The selector in gs names the one that the thread pointer goes through.
+ */
+static void read_i386_tls(struct cw_core_notes *notes, const struct note *note)
+{
+    struct cw_thread *thread = last_thread(notes);
+    if (thread == NULL) {
+        return;
+    }
+    uint64_t wanted = thread->registers[I386_GS_REGISTER] >> 3;
+    struct cw_cursor cursor = cw_cursor_make(note->data, note->size, 4);
+    while (cw_cursor_left(&cursor) >= USER_DESC_BYTES) {
+        uint32_t index = cw_cursor_u32(&cursor);
+        uint32_t base = cw_cursor_u32(&cursor);
+        cw_cursor_skip(&cursor, USER_DESC_BYTES - 8);
+        if (index == wanted) {
+            thread->tp = base;
+        }
+    }
+}
+
+/* NT_ARM_TLS: TPIDR_EL0, and TPIDR2_EL0 behind it where the machine has one. */
+static void read_arm_tls(struct cw_core_notes *notes, const struct note *note)
+{
+    struct cw_thread *thread = last_thread(notes);
+    struct cw_cursor cursor = cw_cursor_make(note->data, note->size, 8);
+    if (thread != NULL) {
+        thread->tp = cw_cursor_u64(&cursor);
+    }
 }
 
 static void read_prpsinfo(struct cw_core_notes *notes,
@@ -142,11 +201,8 @@ static void read_siginfo(struct cw_core_notes *notes, const struct note *note)
 {
     struct cw_cursor cursor = cw_cursor_make(note->data, note->size, 4);
     uint32_t signal = cw_cursor_u32(&cursor);
-    if (notes->threads.count == 0 || !cw_signal_dumps_core(signal)) {
-        return;
-    }
-    struct cw_thread *thread = cw_vector_at(&notes->threads, notes->threads.count - 1);
-    if (thread->signal == 0) {
+    struct cw_thread *thread = last_thread(notes);
+    if (thread != NULL && cw_signal_dumps_core(signal) && thread->signal == 0) {
         thread->signal = signal;
     }
 }
@@ -182,11 +238,15 @@ static bool read_mapping(struct cw_cursor *numbers,
     uint64_t end = cw_cursor_word(numbers);
     uint64_t offset = cw_cursor_word(numbers);
     mapping.path = cw_cursor_string(names);
-    if (numbers->failed || names->failed || end <= mapping.start ||
-        !cw_mul(offset, unit_bytes, &mapping.file_off)) {
+    /* An end of 0 behind something is the top of the address space. */
+    if (numbers->failed || names->failed || end - 1 < mapping.start ||
+        (mapping.start == 0 && end == 0) || !cw_mul(offset, unit_bytes, &mapping.file_off)) {
         return false;
     }
     mapping.size_bytes = end - mapping.start;
+    if (end == 0 && numbers->word_bytes == 4) {
+        mapping.size_bytes &= UINT32_MAX;
+    }
     *ret_mapping = mapping;
     return true;
 }
@@ -226,10 +286,21 @@ static enum cw_status read_files(struct cw_core_notes *notes,
     return CW_OK;
 }
 
-static enum cw_status read_note(struct cw_core_notes *notes,
-                                const struct cw_elf_core *core,
-                                const struct note *note,
-                                struct cw_error *err)
+static void read_linux_note(struct cw_core_notes *notes,
+                            const struct cw_elf_core *core,
+                            const struct note *note)
+{
+    if (note->type == NT_386_TLS && core->arch == CW_ARCH_I386) {
+        read_i386_tls(notes, note);
+    } else if (note->type == NT_ARM_TLS && core->arch == CW_ARCH_AARCH64) {
+        read_arm_tls(notes, note);
+    }
+}
+
+static enum cw_status read_core_note(struct cw_core_notes *notes,
+                                     const struct cw_elf_core *core,
+                                     const struct note *note,
+                                     struct cw_error *err)
 {
     switch (note->type) {
     case NT_PRSTATUS:
@@ -251,8 +322,14 @@ static enum cw_status read_note(struct cw_core_notes *notes,
     return CW_OK;
 }
 
+static bool is_name(const uint8_t *name, uint32_t name_bytes, const char *expected)
+{
+    size_t expected_bytes = strlen(expected) + 1;
+    return name_bytes == expected_bytes && memcmp(name, expected, expected_bytes) == 0;
+}
+
 /* The next note that is whole. False at the end. */
-static bool next_note(struct cw_cursor *cursor, struct note *ret_note, bool *ret_is_core)
+static bool next_note(struct cw_cursor *cursor, struct note *ret_note)
 {
     uint32_t name_bytes = cw_cursor_u32(cursor);
     uint32_t data_bytes = cw_cursor_u32(cursor);
@@ -262,9 +339,13 @@ static bool next_note(struct cw_cursor *cursor, struct note *ret_note, bool *ret
     ret_note->data = cw_cursor_bytes(cursor, data_bytes);
     ret_note->size = data_bytes;
     cw_cursor_align(cursor, NOTE_ALIGNMENT);
-    *ret_is_core = !cursor->failed && name_bytes == sizeof NOTE_OWNER &&
-                   memcmp(name, NOTE_OWNER, sizeof NOTE_OWNER) == 0;
-    return !cursor->failed;
+    if (cursor->failed) {
+        return false;
+    }
+    ret_note->owner = is_name(name, name_bytes, "CORE")    ? OWNER_CORE
+                      : is_name(name, name_bytes, "LINUX") ? OWNER_LINUX
+                                                           : OWNER_OTHER;
+    return true;
 }
 
 enum cw_status cw_core_notes_read(struct cw_core_notes *notes,
@@ -287,13 +368,16 @@ enum cw_status cw_core_notes_read(struct cw_core_notes *notes,
     struct cw_cursor cursor = cw_cursor_make(core->data + header->offset, held, core->word_bytes);
     while (cw_cursor_left(&cursor) > 0) {
         struct note note;
-        bool is_core;
-        if (!next_note(&cursor, &note, &is_core)) {
+        if (!next_note(&cursor, &note)) {
             notes->damaged_count += cut == 0 ? 1 : 0;
             break;
         }
         notes->is_seen = true;
-        enum cw_status status = is_core ? read_note(notes, core, &note, err) : CW_OK;
+        if (note.owner == OWNER_LINUX) {
+            read_linux_note(notes, core, &note);
+        }
+        enum cw_status status =
+            note.owner == OWNER_CORE ? read_core_note(notes, core, &note, err) : CW_OK;
         if (status != CW_OK) {
             return status;
         }

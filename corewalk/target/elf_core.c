@@ -136,7 +136,7 @@ enum cw_status cw_elf_core_parse(const uint8_t *data,
     struct cw_elf_core core = {
         .data = data,
         .size = size,
-        .arch = CW_ARCH_X86_64,
+        .arch = cw_format_arch(data, size),
         .word_bytes = data[EI_CLASS] == ELFCLASS64 ? 8 : 4,
     };
     struct cw_cursor cursor = cw_cursor_make(data, size, core.word_bytes);

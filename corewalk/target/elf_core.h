@@ -1,6 +1,5 @@
 /*
- * The headers of an ELF core file: what kind it is, and its program headers. Knows both word
- * sizes; cw_elf_core_parse refuses what the rest does not read yet.
+ * The headers of an ELF core file: what kind it is, and its program headers, of both word sizes.
  */
 #pragma once
 

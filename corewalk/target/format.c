@@ -104,6 +104,34 @@ static const char *machine_name(uint16_t machine)
     }
 }
 
+struct machine {
+    uint16_t machine;
+    uint8_t elf_class;
+    enum cw_arch arch;
+};
+
+/* Not among them: x32, the 32-bit words of x86_64, for which no distribution has a glibc. */
+static const struct machine machines[] = {
+    {EM_X86_64, ELFCLASS64, CW_ARCH_X86_64},
+    {EM_386, ELFCLASS32, CW_ARCH_I386},
+    {EM_AARCH64, ELFCLASS64, CW_ARCH_AARCH64},
+};
+#define MACHINES_READ "x86_64, i386 and aarch64"
+
+enum cw_arch cw_format_arch(const uint8_t *data, size_t size)
+{
+    if (size < COMMON_HEADER_BYTES || data[EI_DATA] == ELFDATA2MSB) {
+        return CW_ARCH_UNKNOWN;
+    }
+    for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
+        if (machines[i].elf_class == data[EI_CLASS] &&
+            machines[i].machine == cw_load_u16(data + MACHINE_OFF)) {
+            return machines[i].arch;
+        }
+    }
+    return CW_ARCH_UNKNOWN;
+}
+
 static enum cw_status refuse_machine(const uint8_t *data,
                                      uint16_t machine,
                                      const char *path,
@@ -115,7 +143,8 @@ static enum cw_status refuse_machine(const uint8_t *data,
     if (name == NULL) {
         return cw_error_set(err,
                             CW_ERROR_UNSUPPORTED,
-                            "a %s %score of ELF machine %u, only x86_64 is read: " PATH_FORMAT,
+                            "a %s %score of ELF machine %u, only " MACHINES_READ
+                            " are read: " PATH_FORMAT,
                             bits,
                             order,
                             machine,
@@ -123,7 +152,7 @@ static enum cw_status refuse_machine(const uint8_t *data,
     }
     return cw_error_set(err,
                         CW_ERROR_UNSUPPORTED,
-                        "a %s %score of %s, only 64-bit x86_64 is read: " PATH_FORMAT,
+                        "a %s %score of %s, only " MACHINES_READ " are read: " PATH_FORMAT,
                         bits,
                         order,
                         name,
@@ -161,7 +190,7 @@ enum cw_status cw_format_check(const uint8_t *data,
             type_name(type),
             path);
     }
-    if (is_big_endian || data[EI_CLASS] != ELFCLASS64 || machine != EM_X86_64) {
+    if (cw_format_arch(data, size) == CW_ARCH_UNKNOWN) {
         return refuse_machine(data, machine, path, err);
     }
     return CW_OK;

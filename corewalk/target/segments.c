@@ -51,6 +51,7 @@ static bool sort_places(const struct cw_vector *raw, struct cw_vector *ret_place
 
 /* How far a sweep has come: everything below `next` is taken, or everything at all. */
 struct sweep {
+    cw_addr top; /* the last address that there is */
     cw_addr next;
     bool is_at_top;
     uint64_t cut_count;
@@ -66,7 +67,8 @@ static uint64_t take_span(struct sweep *sweep, cw_addr start, uint64_t size, uin
     if (size == 0) {
         return 0;
     }
-    uint64_t room = start == 0 ? UINT64_MAX : UINT64_MAX - start + 1;
+    /* All 2^64 bytes as one span would have a size of 0. */
+    uint64_t room = start > sweep->top ? 0 : cw_max(sweep->top - start, sweep->top - start + 1);
     uint64_t kept = cw_min(size, room);
     uint64_t front = sweep->is_at_top      ? kept
                      : start < sweep->next ? cw_min(kept, sweep->next - start)
@@ -75,7 +77,7 @@ static uint64_t take_span(struct sweep *sweep, cw_addr start, uint64_t size, uin
     kept -= front;
     if (kept > 0) {
         sweep->next = start + front + kept;
-        sweep->is_at_top = sweep->next == 0;
+        sweep->is_at_top = sweep->next == 0 || sweep->next > sweep->top;
     }
     *ret_front = front;
     return kept;
@@ -117,6 +119,7 @@ struct list {
 /* The raw items in order, each cut by `cut`, which says whether anything is left of it. */
 static bool normalise(const struct cw_vector *raw,
                       struct cw_arena *arena,
+                      cw_addr top,
                       bool (*cut)(struct sweep *sweep, void *item),
                       struct list *ret_list)
 {
@@ -124,7 +127,7 @@ static bool normalise(const struct cw_vector *raw,
     cw_vector_init(&places, arena->budget, sizeof(struct place));
     struct list list = {.items = cw_arena_alloc_array(arena, raw->count, raw->item_bytes)};
     bool is_done = list.items != NULL && sort_places(raw, &places);
-    struct sweep sweep = {0};
+    struct sweep sweep = {.top = top};
     for (size_t i = 0; is_done && i < raw->count; i++) {
         const struct place *place = cw_vector_at(&places, i);
         void *item = (char *)list.items + list.count * raw->item_bytes;
@@ -146,7 +149,7 @@ enum cw_status cw_segments_normalise(const struct cw_vector *raw,
                                      struct cw_error *err)
 {
     struct list list;
-    if (!normalise(raw, arena, cut_segment, &list)) {
+    if (!normalise(raw, arena, cw_target_top(target), cut_segment, &list)) {
         return cw_error_set_memory(err, "the list of segments");
     }
     target->segments = list.items;
@@ -162,7 +165,7 @@ enum cw_status cw_mappings_normalise(const struct cw_vector *raw,
                                      struct cw_error *err)
 {
     struct list list;
-    if (!normalise(raw, arena, cut_mapping, &list)) {
+    if (!normalise(raw, arena, cw_target_top(target), cut_mapping, &list)) {
         return cw_error_set_memory(err, "the list of mapped files");
     }
     target->mappings = list.items;

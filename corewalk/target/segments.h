@@ -7,8 +7,9 @@
 
 /*
  * Copies the vector's segments (mappings) into the arena, sorted by address. Empty ones are left
- * out; what passes the top of the address space, or reaches into one that starts before, is cut
- * away. *ret_cut_count says how many had to be cut or dropped for that.
+ * out; what passes the top of the target's address space (its word_bytes are read), or reaches into
+ * one that starts before, is cut away. *ret_cut_count says how many had to be cut or dropped for
+ * that.
  */
 enum cw_status cw_segments_normalise(const struct cw_vector *raw,
                                      struct cw_arena *arena,

@@ -64,7 +64,7 @@ struct cw_thread {
     bool has_registers;
     cw_addr pc;
     cw_addr sp;
-    cw_addr tp;      /* thread pointer: fs_base, TPIDR; 0 when unknown */
+    cw_addr tp;      /* thread pointer: fs_base, gs's base, TPIDR_EL0; 0 when unknown */
     uint32_t signal; /* that it stopped on, or 0 */
     uint32_t register_count;
     uint64_t registers[CW_REGISTER_LIMIT]; /* the general ones, in the dumper's order */
@@ -116,13 +116,19 @@ struct cw_target {
     size_t file_data_bytes;
 };
 
+/* The last address that there is: 2^32 - 1 where words have 4 bytes. */
+static inline cw_addr cw_target_top(const struct cw_target *target)
+{
+    return target->word_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+}
+
 /*
  * Opens a core file: ELF, from the kernel or gdb, little endian. Sparse and truncated files are
  * fine: what is missing is noted in `coverage` and in missing_bytes. Everything of *ret_target
  * lives in `arena` and the file mapping until cw_target_close.
  *
  * CW_ERROR_IO: cannot be read · CW_ERROR_FORMAT: not a core file, or its headers are damaged
- * beyond use · CW_ERROR_UNSUPPORTED: another machine, word size or byte order, or compressed.
+ * beyond use · CW_ERROR_UNSUPPORTED: another machine or byte order, or compressed.
  */
 enum cw_status cw_target_open_core(const char *path,
                                    struct cw_arena *arena,

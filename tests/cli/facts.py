@@ -5,15 +5,13 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass, field
 
-# From a chunk's size to what the program may use of it, in an arena.
-OVERHEAD_BYTES = 8
-
-
 @dataclass
 class Oracle:
     held: dict = field(default_factory=dict)  # address -> record, with what libc allocated
     freed: dict = field(default_factory=dict)
     summary: dict = None
+    word_bytes: int = 8
+    glibc_minor: int = 0
 
     @classmethod
     def read(cls, path):
@@ -22,22 +20,23 @@ class Oracle:
             record = json.loads(line)
             if "summary" in record:
                 oracle.summary = record["summary"]
+                oracle.word_bytes = oracle.summary.pop("word_bytes")
+                oracle.glibc_minor = oracle.summary.pop("glibc_minor")
                 continue
             group = oracle.freed if record["state"] == "freed" else oracle.held
             group[int(record["address"], 16)] = record
         assert oracle.summary, "the oracle is not complete"
         return oracle
 
-
-def expected_chunk(record):
-    """What `corewalk list` must say of an allocation: state, bytes, arena."""
-    if record["state"] == "mmapped":
-        return {"state": "mmapped", "bytes": record["mapping"]}
-    return {
-        "state": "used",
-        "bytes": record["usable"] + OVERHEAD_BYTES,
-        "arena": record["arena"],
-    }
+    def expected_chunk(self, record):
+        """What `corewalk list` must say of an allocation: state, bytes, arena."""
+        if record["state"] == "mmapped":
+            return {"state": "mmapped", "bytes": record["mapping"]}
+        return {
+            "state": "used",
+            "bytes": record["usable"] + self.word_bytes,
+            "arena": record["arena"],
+        }
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class MallocInfo:
         heaps = root.findall("heap")
         self.main = heaps[0]
         self.threads = heaps[1:]
+        self.has_fastbins = self.main.find("total[@type='fast']") is not None
         mmap = root.find("total[@type='mmap']")
         self.mmapped = {"count": int(mmap.get("count")), "bytes": int(mmap.get("size"))}
 
@@ -70,7 +70,7 @@ class MallocInfo:
 def sums_of_heap(heap):
     def number(path, attribute):
         element = heap.find(path)
-        return int(element.get(attribute)) if element is not None else None
+        return int(element.get(attribute)) if element is not None else 0
 
     free_count = number("total[@type='rest']", "count") - 1
     return ArenaSums(

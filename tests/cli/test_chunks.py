@@ -1,71 +1,43 @@
 """Each sample's own record of its allocations against `corewalk list`."""
 
 import pytest
-from facts import expected_chunk
+from checks import (
+    check_all_known,
+    check_allocations,
+    check_freed,
+    check_no_overlap,
+    check_nothing_else_held,
+)
 from samples import each_core
-
-HELD = ("used", "mmapped")
-FREE = ("tcache", "fastbin", "binned", "top", "internal")
-
-
-def first_few(differences):
-    return f"{len(differences)} in all: {differences[:5]}"
 
 
 @each_core
 def test_every_allocation_is_listed_as_it_is(cli, cores, subject):
     core = cores.of(*subject)
-    chunks = cli.chunks(core)
-    wrong = []
-    for address, record in core.oracle.held.items():
-        chunk = chunks.get(address, {})
-        expected = expected_chunk(record)
-        if record["state"] == "runtime" and chunk.get("state") == "internal":
-            expected["state"] = "internal"
-        if any(chunk.get(key) != value for key, value in expected.items()):
-            wrong.append({"record": record, "chunk": chunk})
-    assert not wrong, first_few(wrong)
+    check_allocations(core.oracle, cli.chunks(core))
 
 
 @each_core
 def test_nothing_else_is_held(cli, cores, subject):
     core = cores.of(*subject)
-    held = core.oracle.held
-    extra = [
-        chunk
-        for address, chunk in cli.chunks(core).items()
-        if chunk["state"] in HELD and address not in held
-    ]
-    assert not extra, first_few(extra)
+    check_nothing_else_held(core.oracle, cli.chunks(core))
 
 
 @each_core
 def test_what_was_freed_is_free_or_part_of_another(cli, cores, subject):
     core = cores.of(*subject)
-    chunks = cli.chunks(core)
-    wrong = [
-        {"record": record, "chunk": chunks[address]}
-        for address, record in core.oracle.freed.items()
-        if address in chunks and chunks[address]["state"] not in FREE
-    ]
-    assert not wrong, first_few(wrong)
+    check_freed(core.oracle, cli.chunks(core))
 
 
 @each_core
 def test_every_part_of_the_heap_is_known(cli, cores, subject):
-    unknown = [c for c in cli.chunks(cores.of(*subject)).values() if c["state"] == "unknown"]
-    assert not unknown, first_few(unknown)
+    check_all_known(cli.chunks(cores.of(*subject)))
 
 
 @each_core
 def test_chunks_do_not_overlap(cli, cores, subject):
-    ends = 0
-    header_bytes = 16
-    for address, chunk in sorted(cli.chunks(cores.of(*subject)).items()):
-        if chunk["state"] == "mmapped":
-            continue  # its size is the whole mapping's, which may begin before the chunk
-        assert address - header_bytes >= ends, chunk
-        ends = address - header_bytes + chunk["bytes"]
+    core = cores.of(*subject)
+    check_no_overlap(core.oracle, cli.chunks(core))
 
 
 def test_filters_choose_lines_of_the_whole_list(cli, cores):

@@ -5,7 +5,8 @@
  *                 PT_NOTE, PT_LOAD…
  *
  * The notes come as fs/binfmt_elf.c of Linux writes them: NT_PRSTATUS of the dumping thread,
- * NT_PRPSINFO, NT_SIGINFO, NT_AUXV, NT_FILE, then NT_PRSTATUS of each other thread.
+ * NT_PRPSINFO, NT_SIGINFO, NT_AUXV, NT_FILE, then NT_PRSTATUS of each other thread. A thread
+ * pointer that is no register has a note of its own behind those of its thread.
  */
 #include "support/core_builder.h"
 
@@ -19,6 +20,8 @@ enum {
     SIGNAL_OF_DUMP = 6, /* SIGABRT */
     SIGINFO_BYTES = 128,
     NO_REGISTER = -1,
+    I386_GS_REGISTER = 10,
+    I386_TLS_ENTRY = 12, /* the first one that a 64-bit kernel has for thread pointers */
 };
 
 /* Where struct elf_prstatus and elf_prpsinfo of a machine keep what we fill in. */
@@ -369,15 +372,21 @@ static void put_program_headers(struct core_builder *builder, size_t notes_off, 
     }
 }
 
-static void put_note(struct core_builder *builder, uint32_t type, const void *data, size_t size)
+static void put_note_of(
+    struct core_builder *builder, const char *owner, uint32_t type, const void *data, size_t size)
 {
-    static const char owner[8] = "CORE";
-    put(builder, 5, 4);
+    put(builder, strlen(owner) + 1, 4);
     put(builder, size, 4);
     put(builder, type, 4);
-    put_bytes(builder, owner, sizeof owner);
+    put_bytes(builder, owner, strlen(owner) + 1);
+    pad_to(builder, 4);
     put_bytes(builder, data, size);
     pad_to(builder, 4);
+}
+
+static void put_note(struct core_builder *builder, uint32_t type, const void *data, size_t size)
+{
+    put_note_of(builder, "CORE", type, data, size);
 }
 
 static void put_register(const struct layout *layout,
@@ -391,6 +400,23 @@ static void put_register(const struct layout *layout,
     }
 }
 
+/* The thread pointer, where it is no register. Another entry comes before i386's. */
+static void put_tls(struct core_builder *builder, cw_addr tp)
+{
+    if (tp == 0) {
+        return;
+    }
+    if (builder->layout->arch == CW_ARCH_I386) {
+        const uint32_t entries[2][4] = {
+            {I386_TLS_ENTRY + 1, 0x1000, 0xfffff, 0x51},
+            {I386_TLS_ENTRY, (uint32_t)tp, 0xfffff, 0x51},
+        };
+        put_note_of(builder, "LINUX", NT_386_TLS, entries, sizeof entries);
+    } else if (builder->layout->arch == CW_ARCH_AARCH64) {
+        put_note_of(builder, "LINUX", NT_ARM_TLS, &tp, sizeof tp);
+    }
+}
+
 static void put_prstatus(struct core_builder *builder, const struct thread *thread, uint16_t signal)
 {
     const struct layout *layout = builder->layout;
@@ -400,6 +426,9 @@ static void put_prstatus(struct core_builder *builder, const struct thread *thre
     put_register(layout, prstatus, layout->pc_register, thread->pc);
     put_register(layout, prstatus, layout->sp_register, thread->sp);
     put_register(layout, prstatus, layout->tp_register, thread->tp);
+    if (layout->arch == CW_ARCH_I386) {
+        put_register(layout, prstatus, I386_GS_REGISTER, I386_TLS_ENTRY << 3 | 3);
+    }
     put_note(builder, NT_PRSTATUS, prstatus, layout->prstatus_bytes);
 }
 
@@ -472,8 +501,12 @@ static void put_notes(struct core_builder *builder)
     if (builder->mappings.count > 0) {
         put_files(builder);
     }
+    if (builder->threads.count > 0) {
+        put_tls(builder, threads[0].tp);
+    }
     for (size_t i = 1; i < builder->threads.count; i++) {
         put_prstatus(builder, &threads[i], 0);
+        put_tls(builder, threads[i].tp);
     }
 }
 

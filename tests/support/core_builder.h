@@ -38,7 +38,7 @@ void core_builder_mapping(struct core_builder *builder,
                           uint64_t file_off,
                           const char *path);
 
-/* A thread's NT_PRSTATUS; the other registers are zero. */
+/* A thread's NT_PRSTATUS; the other registers are zero. Without a tp it is as gdb writes i386. */
 void core_builder_thread(
     struct core_builder *builder, uint32_t tid, cw_addr pc, cw_addr sp, cw_addr tp);
 

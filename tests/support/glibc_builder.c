@@ -332,13 +332,27 @@ cw_addr glibc_builder_cache_address(const struct glibc_builder *builder, unsigne
     return builder->caches[thread];
 }
 
+/* Of small chunks one for each size; of large ones, from 2.42 on, one for each power of two. */
+static unsigned cache_bin(const struct glibc_builder *builder, uint64_t bytes)
+{
+    const struct glibc_tcache_layout *layout = glibc_tcache_layout(builder->layout->tcache_form);
+    uint64_t bin = (bytes - (uint64_t)4 * builder->word) / 16;
+    if (bin >= layout->small_bin_count) {
+        bin = layout->small_bin_count + (63 - (unsigned)__builtin_clzll(bytes)) - 10;
+    }
+    if (bin >= layout->bin_count) {
+        misuse("too large for a cache");
+    }
+    return (unsigned)bin;
+}
+
 void glibc_builder_cache(struct glibc_builder *builder, unsigned thread, cw_addr chunk)
 {
     uint64_t word = builder->word;
     enum glibc_tcache_form form = builder->layout->tcache_form;
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     cw_addr cache = builder->caches[thread];
-    unsigned bin = (unsigned)((chunk_bytes(builder, chunk) - (uint64_t)4 * word) / 16);
+    unsigned bin = cache_bin(builder, chunk_bytes(builder, chunk));
     cw_addr counter = cache + (uint64_t)bin * layout->count_bytes;
     cw_addr head = cache + (uint64_t)layout->bin_count * layout->count_bytes + (uint64_t)bin * word;
     cw_addr user = chunk + 2 * word;

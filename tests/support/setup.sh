@@ -33,6 +33,7 @@ full  | cmd:clang-format | clang-format       | clang-tools-extra
 full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
 full  | cmd:gcovr        | gcovr              | gcovr
 fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
+suite | cmd:debootstrap  | debootstrap        | debootstrap
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua

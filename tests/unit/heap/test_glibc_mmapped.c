@@ -86,6 +86,43 @@ static void finds_aligned_blocks(void)
     done(&c, builder);
 }
 
+/* From 2.43 on nothing need be cut off in front of an aligned block. */
+static void finds_aligned_blocks_with_a_short_lead(void)
+{
+    struct glibc_builder *builder = make(row(24), 0x80000);
+    glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0x10); /* 32 */
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(user_at(&c, MAPPINGS), MAPPINGS + 0x20);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+    done(&c, builder);
+}
+
+/* From 2.43 on each mremap leaves two words too many in glibc's sum, and most of them move. */
+static void mremap_spoils_the_sum(void)
+{
+    static const unsigned remaps[] = {1, 9, 255, 256, 3000};
+    for (unsigned i = 0; i < sizeof remaps / sizeof remaps[0]; i++) {
+        struct glibc_builder *builder = make(row(24), 0x400000);
+        struct core_builder *core = glibc_builder_core(builder);
+        glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0);
+        glibc_builder_mmapped(builder, MAPPINGS + 0x24000, 0x90000, 0x5ff0);
+        core_builder_word(core, MAPPINGS + 0x24000 + 8, 0x50000 - 0x10 + 2); /* as it was */
+        cw_addr sum = glibc_builder_mp_address(builder) + 88;
+        uint64_t spoiled = core_builder_get_word(core, sum) + (uint64_t)16 * remaps[i];
+        core_builder_word(core, sum, spoiled);
+        core_builder_word(core, sum + 8, spoiled);
+        struct heap_case c;
+        open(&c, builder);
+        CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "no-mp"), 0);
+        CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 2);
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].bytes, 0x24000 + 0x90000);
+        CU_ASSERT_EQUAL(user_at(&c, MAPPINGS + 0x24000), MAPPINGS + 0x2a000);
+        done(&c, builder);
+    }
+}
+
 /* A thread's stack that looks like a mapping, and a real mapping merged behind it. */
 static void stacks_are_no_chunks(void)
 {
@@ -152,6 +189,8 @@ static void without_mp_what_validates_is_kept(void)
 CW_TEST_MAIN("heap/glibc_mmapped",
              CW_TEST(finds_merged_neighbours_by_both_rules),
              CW_TEST(finds_aligned_blocks),
+             CW_TEST(finds_aligned_blocks_with_a_short_lead),
+             CW_TEST(mremap_spoils_the_sum),
              CW_TEST(stacks_are_no_chunks),
              CW_TEST(a_disagreement_is_said),
              CW_TEST(content_that_looks_like_a_header),

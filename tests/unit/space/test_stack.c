@@ -50,6 +50,40 @@ static void release(struct found *found)
     core_builder_destroy(found->builder);
 }
 
+/* On aarch64 the descriptor ends where the thread pointer points. */
+static void a_descriptor_below_the_thread_pointer_is_read(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_AARCH64);
+    core_builder_segment(builder, BLOCK + 0x1000, 0x10000, RW);
+    core_builder_word(builder, TP - 0xb0, BLOCK);
+    core_builder_word(builder, TP - 0xa8, BLOCK_BYTES);
+    core_builder_word(builder, TP - 0xa0, 0x1000);
+    core_builder_thread(builder, PID + 1, 0, BLOCK + 0x5000, TP);
+    struct found found;
+    find(&found, builder);
+    CU_ASSERT_EQUAL_FATAL(found.count, 1);
+    CU_ASSERT_EQUAL(found.stacks[0].start, BLOCK + 0x1000);
+    CU_ASSERT_EQUAL(found.stacks[0].size_bytes, BLOCK_BYTES - 0x1000);
+    CU_ASSERT_TRUE(found.stacks[0].is_exact);
+    release(&found);
+}
+
+static void words_of_four_bytes_are_read(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_I386);
+    core_builder_segment(builder, BLOCK + 0x1000, 0x10000, RW);
+    core_builder_word(builder, TP + 0x23c, BLOCK);
+    core_builder_word(builder, TP + 0x240, BLOCK_BYTES);
+    core_builder_word(builder, TP + 0x244, 0x1000);
+    core_builder_thread(builder, PID + 1, 0, BLOCK + 0x5000, TP);
+    struct found found;
+    find(&found, builder);
+    CU_ASSERT_EQUAL_FATAL(found.count, 1);
+    CU_ASSERT_EQUAL(found.stacks[0].start, BLOCK + 0x1000);
+    CU_ASSERT_TRUE(found.stacks[0].is_exact);
+    release(&found);
+}
+
 static void the_descriptor_tells_the_stack_inside_a_larger_mapping(void)
 {
     struct core_builder *builder = make_core();
@@ -99,6 +133,8 @@ static void without_a_descriptor_the_region_counts_once(void)
 }
 
 CW_TEST_MAIN("space/stack",
+             CW_TEST(a_descriptor_below_the_thread_pointer_is_read),
+             CW_TEST(words_of_four_bytes_are_read),
              CW_TEST(the_descriptor_tells_the_stack_inside_a_larger_mapping),
              CW_TEST(a_thread_on_another_stack_keeps_its_own),
              CW_TEST(without_a_descriptor_the_region_counts_once))

@@ -83,6 +83,79 @@ static void threads_come_with_their_registers(void)
     core_builder_destroy(builder);
 }
 
+/* A core whose memory and program reach the last byte that there is. */
+static void check_machine(enum cw_arch arch, unsigned register_count, cw_addr top)
+{
+    struct core_builder *builder = core_builder_create(arch);
+    struct opened_core opened;
+    core_builder_segment(builder, 0x10000, 0x1000, RW);
+    core_builder_segment(builder, top - 0xfff, 0x1000, RW);
+    core_builder_mapping(builder, top - 0xfff, 0x1000, 0x2000, "/bin/sample");
+    core_builder_auxv(builder, AT_PAGESZ, 16384);
+    core_builder_auxv(builder, AT_ENTRY, top - 0xff);
+    core_builder_thread(builder, 1234, top - 0xf0, 0x11000, top - 0x20);
+    core_builder_thread(builder, 1235, 0x400222, 0x11800, 0x10600);
+    core_builder_thread(builder, 1236, 0x400333, 0x11900, 0);
+    opened_core_build(&opened, builder);
+    CU_ASSERT_EQUAL_FATAL(opened.status, CW_OK);
+    CU_ASSERT_EQUAL(opened.target.arch, arch);
+    CU_ASSERT_EQUAL_FATAL(opened.target.thread_count, 3);
+    const struct cw_thread *threads = opened.target.threads;
+    CU_ASSERT_EQUAL(threads[0].tid, 1234);
+    CU_ASSERT_EQUAL(threads[0].signal, 6);
+    CU_ASSERT_EQUAL(threads[0].pc, top - 0xf0);
+    CU_ASSERT_EQUAL(threads[0].sp, 0x11000);
+    CU_ASSERT_EQUAL(threads[0].tp, top - 0x20);
+    CU_ASSERT_EQUAL(threads[0].register_count, register_count);
+    CU_ASSERT_EQUAL(threads[1].tid, 1235);
+    CU_ASSERT_EQUAL(threads[1].pc, 0x400222);
+    CU_ASSERT_EQUAL(threads[1].tp, 0x10600);
+    CU_ASSERT_EQUAL(threads[2].tp, 0);
+    CU_ASSERT_EQUAL(opened.target.pid, 1234);
+    CU_ASSERT_EQUAL(opened.target.signal, 6);
+    CU_ASSERT_STRING_EQUAL(opened.target.program, "sample");
+    CU_ASSERT_EQUAL(opened.target.page_bytes, 16384);
+    CU_ASSERT_EQUAL(opened.target.auxv_entry, top - 0xff);
+    CU_ASSERT_EQUAL_FATAL(opened.target.mapping_count, 1);
+    CU_ASSERT_EQUAL(opened.target.mappings[0].start, top - 0xfff);
+    CU_ASSERT_EQUAL(opened.target.mappings[0].size_bytes, 0x1000);
+    CU_ASSERT_EQUAL(opened.target.mappings[0].file_off, 0x2000);
+    CU_ASSERT_EQUAL(opened.coverage.items.count, 0);
+    uint64_t word;
+    unsigned word_bytes = opened.target.word_bytes;
+    CU_ASSERT_EQUAL(opened.space.region_count, 2);
+    CU_ASSERT_TRUE(cw_space_read_word(&opened.space, top - (word_bytes - 1), &word));
+    CU_ASSERT_FALSE(cw_space_read_word(&opened.space, top - (word_bytes - 2), &word));
+    opened_core_close(&opened);
+    core_builder_destroy(builder);
+}
+
+static void every_machine_is_read(void)
+{
+    check_machine(CW_ARCH_X86_64, 27, UINT64_MAX);
+    check_machine(CW_ARCH_AARCH64, 34, UINT64_MAX);
+    check_machine(CW_ARCH_I386, 17, UINT32_MAX);
+}
+
+static void a_thread_pointer_is_taken_from_the_entry_that_gs_names(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_I386);
+    struct opened_core opened;
+    core_builder_thread(builder, 1234, 0x400111, 0x11000, 0x10500);
+    size_t size;
+    uint8_t *bytes = core_builder_finish(builder, &size);
+    size_t status = find_note(bytes, size, NT_PRSTATUS, 0);
+    set(bytes, status + 72 + 40, 13 << 3 | 3, 4); /* gs, the eleventh */
+    opened_core_open(&opened, bytes, size);
+    CU_ASSERT_EQUAL(opened.target.threads[0].tp, 0x1000);
+    opened_core_close(&opened);
+    set(bytes, status + 72 + 40, 0, 4);
+    opened_core_open(&opened, bytes, size);
+    CU_ASSERT_EQUAL(opened.target.threads[0].tp, 0);
+    opened_core_close(&opened);
+    core_builder_destroy(builder);
+}
+
 static void the_auxiliary_vector_is_taken_apart(void)
 {
     struct core_builder *builder = sample();
@@ -329,6 +402,8 @@ static void a_spent_budget_is_an_error(void)
 
 CW_TEST_MAIN("target/core_notes",
              CW_TEST(threads_come_with_their_registers),
+             CW_TEST(every_machine_is_read),
+             CW_TEST(a_thread_pointer_is_taken_from_the_entry_that_gs_names),
              CW_TEST(the_auxiliary_vector_is_taken_apart),
              CW_TEST(an_absurd_page_size_is_not_believed),
              CW_TEST(mapped_files_have_byte_offsets),

@@ -80,8 +80,7 @@ static void other_machines_are_named(void)
     static const struct {
         uint16_t machine;
         const char *name;
-    } machines[] = {{EM_AARCH64, "64-bit core of aarch64"},
-                    {EM_RISCV, "riscv"},
+    } machines[] = {{EM_RISCV, "riscv"},
                     {EM_PPC64, "ppc64"},
                     {EM_S390, "s390"},
                     {EM_ARM, "arm"},
@@ -97,14 +96,37 @@ static void other_word_sizes_and_byte_orders_are_named(void)
 {
     uint8_t header[HEADER_BYTES];
     make_header(header, ET_CORE, EM_386);
+    check(header, sizeof header, CW_ERROR_UNSUPPORTED, "64-bit core of i386", "aarch64 are read");
+    make_header(header, ET_CORE, EM_AARCH64);
     header[EI_CLASS] = ELFCLASS32;
-    check(header, sizeof header, CW_ERROR_UNSUPPORTED, "32-bit core of i386", "64-bit x86_64");
+    check(header, sizeof header, CW_ERROR_UNSUPPORTED, "32-bit core of aarch64", "are read");
     make_header(header, ET_CORE, EM_X86_64);
     header[EI_CLASS] = ELFCLASS32;
-    check(header, sizeof header, CW_ERROR_UNSUPPORTED, "32-bit core of x86_64", "64-bit x86_64");
+    check(header, sizeof header, CW_ERROR_UNSUPPORTED, "32-bit core of x86_64", "only x86_64");
     make_header(header, (uint16_t)(ET_CORE << 8), (uint16_t)(EM_S390 << 8));
     header[EI_DATA] = ELFDATA2MSB;
     check(header, sizeof header, CW_ERROR_UNSUPPORTED, "big-endian core of s390", "x86_64");
+}
+
+static void the_machines_that_are_read_are_told_apart(void)
+{
+    static const struct {
+        uint16_t machine;
+        uint8_t elf_class;
+        enum cw_arch arch;
+    } machines[] = {{EM_X86_64, ELFCLASS64, CW_ARCH_X86_64},
+                    {EM_386, ELFCLASS32, CW_ARCH_I386},
+                    {EM_AARCH64, ELFCLASS64, CW_ARCH_AARCH64},
+                    {EM_X86_64, ELFCLASS32, CW_ARCH_UNKNOWN}};
+    uint8_t header[HEADER_BYTES];
+    for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
+        make_header(header, ET_CORE, machines[i].machine);
+        header[EI_CLASS] = machines[i].elf_class;
+        CU_ASSERT_EQUAL(cw_format_arch(header, sizeof header), machines[i].arch);
+        enum cw_status status = machines[i].arch != CW_ARCH_UNKNOWN ? CW_OK : CW_ERROR_UNSUPPORTED;
+        CU_ASSERT_EQUAL(cw_format_check(header, sizeof header, "core.1", NULL), status);
+    }
+    CU_ASSERT_EQUAL(cw_format_arch(header, 19), CW_ARCH_UNKNOWN);
 }
 
 static void a_long_path_leaves_room_for_the_sentence(void)
@@ -125,4 +147,5 @@ CW_TEST_MAIN("target/format",
              CW_TEST(a_header_cut_off_is_said),
              CW_TEST(other_machines_are_named),
              CW_TEST(other_word_sizes_and_byte_orders_are_named),
+             CW_TEST(the_machines_that_are_read_are_told_apart),
              CW_TEST(a_long_path_leaves_room_for_the_sentence))

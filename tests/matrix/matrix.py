@@ -1,0 +1,405 @@
+"""
+The release matrix: the samples run under every release of glibc that Debian still serves, and what
+corewalk finds in their cores is held against what they know of themselves.
+
+    tests/matrix/matrix.py --cli COMMAND [--folder FOLDER] [--only SYSTEM …] [--seed N] [--page FILE]
+
+Systems are made in FOLDER when they are not there (chroots.sh); it needs root. Each sample is built
+in its system and runs there, with numbers drawn from the seed. Of each run two cores are taken: by
+the system's gdb, and by the kernel. Each is read twice: with the system's files, and with none.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "cli"))
+
+import checks
+from facts import MallocInfo, Oracle
+from programs import Program, environment, kernel_core
+from samples import SAMPLES
+
+CLI_SECONDS = 600
+GDB_SECONDS = 600
+
+# The systems, and the C library that each is there for.
+SYSTEMS = {
+    "bullseye": "2.31",
+    "bookworm": "2.36",
+    "trixie": "2.41",
+    "forky": "2.43",
+    "sid": "2.43",
+    "experimental": "2.44",
+    "bullseye-i386": "2.31",
+    "trixie-i386": "2.41",
+    "sid-i386": "2.43",
+}
+
+# What changes how malloc works: a name, the environment, the samples that it is tried with, and the
+# first release that knows it.
+VARIANTS = [
+    ("tcache_count=0", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0", ("fragmented", "threads"), 26),
+    ("tcache_count=200", "GLIBC_TUNABLES=glibc.malloc.tcache_count=200", ("fragmented",), 26),
+    ("tcache_max=64", "GLIBC_TUNABLES=glibc.malloc.tcache_max=64", ("fragmented",), 26),
+    (
+        "tcache_max=4M",
+        "GLIBC_TUNABLES=glibc.malloc.tcache_max=4000000",
+        ("fragmented", "mmapped", "threads"),
+        42,
+    ),
+    ("mxfast=0", "GLIBC_TUNABLES=glibc.malloc.mxfast=0", ("fragmented",), 31),
+    ("mxfast=160", "GLIBC_TUNABLES=glibc.malloc.mxfast=160", ("fragmented",), 31),
+    ("arena_max=1", "GLIBC_TUNABLES=glibc.malloc.arena_max=1", ("threads",), 26),
+    ("arena_max=3", "GLIBC_TUNABLES=glibc.malloc.arena_max=3", ("threads",), 26),
+    ("hugetlb=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", ("fragmented", "mmapped"), 35),
+    ("perturb", "MALLOC_PERTURB_=165", ("fragmented", "mmapped"), 17),
+]
+
+
+@dataclass
+class System:
+    name: str
+    root: Path
+    glibc: str = ""
+    built: Path = None  # folder of the programs, as the host sees it
+
+    @property
+    def arch(self):
+        return "i386" if self.name.endswith("-i386") else "amd64"
+
+    @property
+    def minor(self):
+        return int(self.glibc.split(".")[1])
+
+    def inside(self, path):
+        """How the system itself sees a path of the host."""
+        return path if self.root == Path("/") else Path("/") / path.relative_to(self.root)
+
+    def argv(self, directory, *words):
+        """Runs a command there; the namespace ends with it, and its mounts do too."""
+        if self.root == Path("/"):
+            return [str(word) for word in words]
+        enter = (
+            'root=$1 directory=$2; shift 2; mount --rbind /proc "$root/proc" && '
+            'mount --rbind /dev "$root/dev" && exec chroot "$root" '
+            """sh -c 'cd "$0" && exec "$@"' "$directory" "$@" """
+        )
+        inner = [self.root, self.inside(directory), *words]
+        return ["unshare", "--mount", "sh", "-ec", enter, "sh", *map(str, inner)]
+
+    def run(self, directory, *words):
+        result = subprocess.run(
+            self.argv(directory, *words),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=GDB_SECONDS,
+            env=environment(PATH="/usr/sbin:/usr/bin:/sbin:/bin"),
+        )
+        assert result.returncode == 0, f"{words[0]}: {result.stdout[-500:]}{result.stderr[-2000:]}"
+        return result.stdout
+
+    def has(self, tool):
+        return (self.root / "usr/bin" / tool).exists()
+
+
+@dataclass
+class Files:
+    """What corewalk may open beside the core."""
+
+    sysroot: Path
+    are_there: bool
+
+
+@dataclass
+class Run:
+    """A sample in a system, under one of the variants."""
+
+    sample: str
+    variant: str = ""
+    environment: dict = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    system: System
+    run: Run
+    core: str  # gcore or kernel
+    files: str  # "all" or "none"
+    chunk_count: int = 0
+    layout: str = ""
+    verdict: str = ""
+
+    @property
+    def is_right(self):
+        return self.verdict == "exact"
+
+
+# ---- systems ------------------------------------------------------------------------------------
+
+
+def is_this_machine(name):
+    try:
+        release = Path("/etc/os-release").read_text()
+    except OSError:
+        return False
+    return f"VERSION_CODENAME={name}\n" in release
+
+
+def make_system(folder, name):
+    if is_this_machine(name):
+        system = System(name, Path("/"))
+    else:
+        subprocess.run([HERE / "chroots.sh", folder, name], check=True, stdout=sys.stderr)
+        system = System(name, folder / name)
+    version = system.run(system.root, "getconf", "GNU_LIBC_VERSION")
+    system.glibc = version.split()[1]
+    expected = SYSTEMS[name]
+    assert system.glibc == expected, f"{name} has glibc {system.glibc}, not {expected}"
+    return system
+
+
+def sources_of(sample):
+    if (ROOT / "samples" / f"{sample}.c").exists():
+        return "gcc", [f"{sample}.c", "sample.c", "oracle.c"]
+    return "g++", [f"{sample}.cpp", "oracle_new.cpp", "sample.c", "oracle.c"]
+
+
+def build_samples(system, directory):
+    """As samples/CMakeLists.txt does, with the system's compiler."""
+    sources = directory / "samples"
+    shutil.copytree(ROOT / "samples", sources)
+    text = (sources / "CMakeLists.txt").read_text()
+    wrapped = text[text.index("set(wrapped ") + len("set(wrapped ") :].split(")")[0].split()
+    flags = ["-D_GNU_SOURCE", "-O1", "-g", "-fno-builtin", "-pthread"]
+    flags += [f"-Wl,--wrap={name}" for name in wrapped]
+    for sample in SAMPLES:
+        compiler, files = sources_of(sample)
+        objects = []
+        for name in files:
+            objects.append(f"{sample}-{name}.o")
+            standard = "-std=c++17" if name.endswith("pp") else "-std=gnu17"
+            c_or_cxx = "g++" if name.endswith("pp") else "gcc"
+            system.run(sources, c_or_cxx, standard, *flags[:5], "-c", name, "-o", objects[-1])
+        system.run(sources, compiler, *flags, *objects, "-o", sample)
+    system.built = sources
+
+
+# ---- cores --------------------------------------------------------------------------------------
+
+
+def runs_of(system):
+    runs = [Run(sample) for sample in SAMPLES]
+    for name, setting, samples, first_minor in VARIANTS:
+        if system.minor >= first_minor:
+            variable, _, value = setting.partition("=")
+            runs += [Run(sample, name, {variable: value}) for sample in samples]
+    return runs
+
+
+DEFAULT_COUNTS = {"fragmented": 4000, "threads": 1000, "mmapped": 40, "list": 20000}
+
+
+def arguments_of(sample, numbers):
+    """A seed, and in half of the runs a size other than the sample's own."""
+    arguments = ["--seed", str(numbers.randrange(1, 1 << 31))]
+    if sample in DEFAULT_COUNTS and numbers.random() < 0.5:
+        count = int(DEFAULT_COUNTS[sample] * numbers.uniform(0.3, 1.7))
+        arguments += ["--count", str(count)]
+    return arguments
+
+
+def take_cores(system, run, directory, numbers):
+    """(kind, path) of each core; the sample's own files are in the directory."""
+    program = system.inside(system.built / run.sample)
+    arguments = ["--oracle", system.inside(directory), *arguments_of(run.sample, numbers)]
+    argv = system.argv(directory, program, *arguments)
+    cores = []
+    with Program(argv, directory, **run.environment) as process:
+        process.wait_for_line("ready")
+        if system.has("gdb"):
+            path = directory / "core-of-gdb"
+            command = ["-ex", f"gcore {system.inside(path)}"]
+            system.run(directory, "gdb", "-nx", "-batch", "-p", process.pid, *command)
+            assert path.exists(), "gdb wrote no core"
+            cores.append(("gcore", path))
+        cores.append(("kernel", kernel_core(process, directory / "core-of-kernel")))
+    return cores
+
+
+# ---- checks -------------------------------------------------------------------------------------
+
+
+def corewalk(command, files, *arguments):
+    """What it prints. Where files are missing it may say so by status 1."""
+    arguments = [*arguments, "--sysroot", files.sysroot]
+    result = subprocess.run(
+        [str(word) for word in (command, *arguments)],
+        capture_output=True,
+        text=True,
+        timeout=CLI_SECONDS,
+    )
+    statuses = (0,) if files.are_there else (0, 1)
+    assert result.returncode in statuses, f"status {result.returncode}: {result.stderr[-300:]}"
+    return result.stdout
+
+
+def read_list(text):
+    chunks = {}
+    for line in text.splitlines():
+        chunk = json.loads(line)
+        chunks[int(chunk["address"], 16)] = chunk
+    return chunks
+
+
+def check_core(row, command, path, oracle, info, files):
+    report = json.loads(corewalk(command, files, "analyze", "--format", "json", path))
+    chunks = read_list(corewalk(command, files, "list", "--format", "json", path))
+    row.chunk_count = len(chunks)
+    row.layout = report["target"]["libc"].get("layout", "none")
+    first, _, last = row.layout.replace("2.", "").partition("-")
+    assert int(first) <= row.system.minor <= int(last or first), f"layout of {row.layout}"
+    checks.check_allocations(oracle, chunks)
+    checks.check_nothing_else_held(oracle, chunks)
+    checks.check_freed(oracle, chunks)
+    checks.check_all_known(chunks)
+    checks.check_no_overlap(oracle, chunks)
+    checks.check_identities(report)
+    checks.check_mallinfo(oracle, report["heap"])
+    checks.check_malloc_info(info, report["heap"], chunks)
+    checks.check_list(report["heap"], chunks)
+    assert not report["findings"], report["findings"][:3]
+
+
+def told(error):
+    """What failed, and in which check: a bare assert says nothing itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.name}: {error or last.line}"
+
+
+def check_run(system, run, command, directory, numbers):
+    rows = []
+    nothing = directory / "nothing"
+    nothing.mkdir()
+    cores = take_cores(system, run, directory, numbers)
+    oracle = Oracle.read(directory / "oracle.jsonl")
+    info = MallocInfo((directory / "malloc_info.xml").read_text(errors="replace"))
+    for kind, path in cores:
+        for files in (Files(system.root, True), Files(nothing, False)):
+            row = Row(system, run, kind, "all" if files.are_there else "none")
+            try:
+                check_core(row, command, path, oracle, info, files)
+                row.verdict = "exact"
+            except (AssertionError, subprocess.TimeoutExpired, KeyError, ValueError) as error:
+                row.verdict = f"WRONG: {told(error)}"
+            rows.append(row)
+            print(line_of(row), flush=True)
+    return rows
+
+
+def check_system(system, command, numbers, samples):
+    rows = []
+    scratch = system.root / "tmp"
+    with tempfile.TemporaryDirectory(prefix="corewalk-matrix-", dir=scratch) as name:
+        directory = Path(name)
+        build_samples(system, directory)
+        for index, run in enumerate(runs_of(system)):
+            if samples and run.sample not in samples:
+                continue
+            folder = directory / f"run-{index}"
+            folder.mkdir()
+            try:
+                rows += check_run(system, run, command, folder, numbers)
+            except AssertionError as error:
+                rows.append(Row(system, run, "none", "", verdict=f"NOT TAKEN: {told(error)}"))
+                print(line_of(rows[-1]), flush=True)
+            shutil.rmtree(folder)
+    return rows
+
+
+# ---- the table ----------------------------------------------------------------------------------
+
+COLUMNS = "{:<14} {:<6} {:<6} {:<15} {:<17} {:<7} {:<5} {:>7}  {:<10} {}"
+HEADINGS = ("system", "glibc", "arch", "sample", "with", "core", "files", "chunks", "layout", "is")
+
+
+def line_of(row):
+    system = row.system
+    words = (system.name, system.glibc, system.arch, row.run.sample, row.run.variant or "-")
+    words += (row.core, row.files, row.chunk_count, row.layout or "-", row.verdict)
+    return COLUMNS.format(*words)[:1000].replace("\n", " ")
+
+
+def page_of(rows, seed):
+    """The page for docs/: what was proven, row by row."""
+    right = sum(row.is_right for row in rows)
+    lines = [
+        "# Releases that corewalk is exact on",
+        "",
+        "The samples of `samples/` were run under each of these releases, as the C library of a",
+        "Debian suite, with numbers drawn from a seed. Every chunk of every core is what the sample",
+        "knows it to be, and every sum is what `mallinfo`, `mallinfo2` and `malloc_info` said at the",
+        "same moment. `files` says whether the system's files were there to help: `none` is the core",
+        "of a stranger. `layout` is what the probe made of the memory alone. Made by",
+        "",
+        f"    tests/run --matrix --seed {seed} --page docs/releases.md",
+        "",
+        f"{right} of {len(rows)} cores are read exactly.",
+        "",
+        "```",
+        COLUMNS.format(*HEADINGS).rstrip(),
+        *[line_of(row) for row in rows],
+        "```",
+        "",
+        "Releases in between have no suite any more: `tests/unit/heap/test_glibc_releases.c` builds a",
+        "heap of each layout, 2.17 to 2.44 and both word sizes, and reads it in the same way.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def default_folder():
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("COREWALK_SYSTEMS") or Path(cache) / "corewalk" / "systems")
+
+
+def options():
+    parser = argparse.ArgumentParser(description="The release matrix.")
+    parser.add_argument("--cli", required=True, type=Path, help="the command line under test")
+    parser.add_argument("--folder", default=default_folder(), type=Path, help="of the systems")
+    parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
+    parser.add_argument("--samples", nargs="+", choices=SAMPLES, help="only these")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--page", type=Path, help="where to write the result")
+    return parser.parse_args()
+
+
+def main():
+    given = options()
+    rows = []
+    print(COLUMNS.format(*HEADINGS).rstrip(), flush=True)
+    for name in given.only:
+        system = make_system(given.folder.resolve(), name)
+        numbers = random.Random(f"{given.seed} {name}")
+        rows += check_system(system, given.cli.resolve(), numbers, given.samples)
+    if given.page:
+        given.page.write_text(page_of(rows, given.seed))
+    right = sum(row.is_right for row in rows)
+    print(f"matrix: {right} passed, {len(rows) - right} failed")
+    return 0 if right == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
