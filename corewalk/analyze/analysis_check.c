@@ -26,23 +26,22 @@ static const char *answer(const struct cw_analysis_input *input, struct cw_repor
     size_t damage_count = cw_damage_count(input->findings);
     size_t info_count = input->findings->items.count - cw_notes_serious(input->findings);
     cw_text_count(input->heap->chunks.chunk_count, count);
-    const char *unfinished =
-        info_count == 0
-            ? ""
-            : cw_report_printf(report,
-                               " %zu place%s not as usual, which an operation under way "
-                               "explains.",
-                               info_count,
-                               info_count == 1 ? " is" : "s are");
+    const char *harmless = "";
+    if (info_count > 0) {
+        harmless = cw_report_printf(report,
+                                    " %zu thing%s likely harmless: see below.",
+                                    info_count,
+                                    info_count == 1 ? " is" : "s are");
+    }
     if (damage_count == 0) {
-        return cw_report_printf(report, "No damage found in %s chunks.%s", count, unfinished);
+        return cw_report_printf(report, "No damage found in %s chunks.%s", count, harmless);
     }
     return cw_report_printf(report,
                             "%zu damaged place%s, in %s chunks.%s",
                             damage_count,
                             damage_count == 1 ? "" : "s",
                             count,
-                            unfinished);
+                            harmless);
 }
 
 static void add_answer(const struct cw_analysis_input *input, struct cw_report *report)
@@ -314,8 +313,8 @@ const struct cw_analysis cw_analysis_check = {
                 "Runs the integrity checks of glibc's malloc over all chunks and all lists of free "
                 "ones, and more: sizes, footers, links, bins, thread caches, tops, mappings. Each "
                 "finding says what is wrong, what that means, what glibc says when it stumbles "
-                "over it, and which block is likely to blame. Places that a malloc under way "
-                "explains are of severity info. --fail-if findings makes the exit status 3 when "
+                "over it, and which block is likely to blame. What a malloc under way "
+                "explains is of severity info. --fail-if findings makes the exit status 3 when "
                 "there is a finding of severity warning or error.",
             .options = options,
             .option_count = sizeof options / sizeof options[0],
