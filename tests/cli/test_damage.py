@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from conftest import Core
-from facts import expected_chunk
 from programs import Program, gcore, kernel_core_of_crash, unlimited_cores
 from samples import each_core
 
@@ -113,7 +112,7 @@ def test_the_rest_of_the_heap_is_as_it_was(cli, cores, kind):
     wrong = []
     for address, record in core.oracle.held.items():
         chunk = chunks.get(address, {})
-        expected = expected_chunk(record)
+        expected = core.oracle.expected_chunk(record)
         if record["state"] == "runtime" and chunk.get("state") == "internal":
             expected["state"] = "internal"
         is_same = all(chunk.get(key) == value for key, value in expected.items())
