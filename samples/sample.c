@@ -59,11 +59,21 @@ struct sample sample_start(int argc, char **argv, uint64_t default_count)
     return sample;
 }
 
+static void do_nothing(void)
+{
+}
+
 void sample_ready(void)
+{
+    sample_ready_after(do_nothing);
+}
+
+void sample_ready_after(void (*act)(void))
 {
     if (g_oracle_directory) {
         oracle_write(g_oracle_directory);
     }
+    act();
     /* Where only relatives may attach (kernel.yama.ptrace_scope), let gdb in all the same. */
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
     say(STDOUT_FILENO, "ready\n");

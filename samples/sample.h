@@ -35,6 +35,9 @@ struct sample sample_start(int argc, char **argv, uint64_t default_count);
  */
 void sample_ready(void) __attribute__((noreturn));
 
+/* The same, with an act between the oracle and the word: what the heap may not survive. */
+void sample_ready_after(void (*act)(void)) __attribute__((noreturn));
+
 /* The next number of a generator of its own (splitmix64). */
 uint64_t sample_random(uint64_t *state);
 

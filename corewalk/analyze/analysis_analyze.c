@@ -1,4 +1,5 @@
 /* Verb `analyze`: the page. */
+#include "analyze/fail_if.h"
 #include "analyze/sections.h"
 
 static enum cw_status report_page(const struct cw_analysis_input *input,
@@ -22,6 +23,8 @@ static enum cw_status report_page(const struct cw_analysis_input *input,
     return CW_OK;
 }
 
+static const struct corewalk_option options[] = {CW_FAIL_IF_OPTION};
+
 const struct cw_analysis cw_analysis_analyze = {
     .verb =
         {
@@ -32,6 +35,8 @@ const struct cw_analysis cw_analysis_analyze = {
                 "what is missing, the verdict, a ledger of all writable memory that sums to the "
                 "total, the kinds of blocks that fill the heap with the evidence for each name, "
                 "and damage that was found. It holds no memory content.",
+            .options = options,
+            .option_count = sizeof options / sizeof options[0],
         },
     .stage = CW_STAGE_CLASSIFY,
     .takes_partial_input = true,

@@ -163,29 +163,6 @@ static void add_neighbours(const struct cw_analysis_input *input,
     }
 }
 
-static bool is_text_word(uint64_t word, unsigned word_bytes)
-{
-    for (unsigned i = 0; i < word_bytes; i++, word >>= 8) {
-        uint8_t byte = (uint8_t)word;
-        if (byte < 0x20 || byte > 0x7e) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* What a word looks like, without saying what it is. */
-static const char *word_kind(uint64_t word, unsigned word_bytes)
-{
-    if (word == 0) {
-        return "zero";
-    }
-    if (is_text_word(word, word_bytes)) {
-        return "text";
-    }
-    return word < 65536 ? "small number" : "data";
-}
-
 struct word_table {
     struct cw_report_section *section;
     bool shows_content;
@@ -208,7 +185,7 @@ static void add_word(const struct cw_analysis_input *input,
             value = cw_cell_address(word);
         }
         meaning = cw_cell_text(is_pointer ? cw_report_printf(report, "%s", where.text)
-                                          : word_kind(word, word_bytes));
+                                          : cw_word_kind(word, word_bytes));
     }
     const char *offset = address >= table->origin
                              ? cw_report_printf(report, "+0x%" PRIx64, address - table->origin)

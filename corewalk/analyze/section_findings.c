@@ -3,6 +3,8 @@
 
 #include "analyze/sections.h"
 
+enum { PAGE_FINDINGS = 3 };
+
 void cw_section_findings(const struct cw_analysis_input *input, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
@@ -10,6 +12,7 @@ void cw_section_findings(const struct cw_analysis_input *input, struct cw_report
         {"severity", "", CW_COLUMN_SEVERITY},
         {"address", "", 0},
         {"text", "", CW_COLUMN_WRAP},
+        {"culprit", "", CW_COLUMN_DATA},
     };
     static const char *const severities[] = {
         [CW_INFO] = "info", [CW_WARNING] = "warning", [CW_SEVERE] = "error"};
@@ -23,7 +26,7 @@ void cw_section_findings(const struct cw_analysis_input *input, struct cw_report
                                                       "Findings",
                                                       columns,
                                                       sizeof columns / sizeof columns[0]);
-    section->shown_row_limit = 10;
+    section->shown_row_limit = PAGE_FINDINGS;
     for (size_t i = 0; i < findings->items.count; i++) {
         const struct cw_note *note = cw_note_at(findings, i);
         cw_report_add_row(report,
@@ -32,10 +35,13 @@ void cw_section_findings(const struct cw_analysis_input *input, struct cw_report
                                              cw_cell_text(severities[note->severity]),
                                              note->address != 0 ? cw_cell_address(note->address)
                                                                 : cw_cell_absent(),
-                                             cw_cell_text(note->text)});
+                                             cw_cell_text(note->text),
+                                             note->culprit != 0 ? cw_cell_address(note->culprit)
+                                                                : cw_cell_absent()});
     }
-    if (findings->dropped_count > 0) {
-        section->note = cw_report_printf(
-            report, "%" PRIu64 " more findings are not listed.", findings->dropped_count);
+    uint64_t rest = findings->items.count - cw_report_shown_row_count(section);
+    rest += findings->dropped_count;
+    if (rest > 0) {
+        section->note = cw_report_printf(report, "%" PRIu64 " more: see corewalk check.", rest);
     }
 }

@@ -6,6 +6,7 @@
 #include "analyze/completeness.h"
 #include "analyze/sections.h"
 #include "base/text.h"
+#include "heap/damage.h"
 #include "image/runtime.h"
 
 #define COLUMNS(array) array, sizeof(array) / sizeof(array)[0]
@@ -54,17 +55,32 @@ static const char *program_text(const struct cw_analysis_input *input,
                : cw_report_printf(report, "%s (no build-id)", executable->path);
 }
 
+/* "SIGABRT"; NULL: none ended the process. */
+static const char *signal_text(const struct cw_target *target, struct cw_report *report)
+{
+    if (target->signal == 0) {
+        return NULL;
+    }
+    const char *abbreviation = sigabbrev_np((int)target->signal);
+    return abbreviation != NULL ? cw_report_printf(report, "SIG%s", abbreviation)
+                                : cw_report_printf(report, "%" PRIu32, target->signal);
+}
+
+/* Only what is the C library's own: it could be anything. */
+static const char *abort_text(const struct cw_analysis_input *input, struct cw_report *report)
+{
+    char text[400];
+    return cw_image_abort_message(input->image, text, sizeof text) && cw_damage_is_libc_text(text)
+               ? cw_report_printf(report, "%s", text)
+               : NULL;
+}
+
 static const char *process_text(const struct cw_target *target, struct cw_report *report)
 {
     const char *pid =
         target->pid != 0 ? cw_report_printf(report, "pid %" PRIu32 ", ", target->pid) : "";
-    const char *signal = "";
-    if (target->signal != 0) {
-        const char *abbreviation = sigabbrev_np((int)target->signal);
-        signal = abbreviation != NULL
-                     ? cw_report_printf(report, ", signal SIG%s", abbreviation)
-                     : cw_report_printf(report, ", signal %" PRIu32, target->signal);
-    }
+    const char *name = signal_text(target, report);
+    const char *signal = name != NULL ? cw_report_printf(report, ", signal %s", name) : "";
     const char *threads = target->thread_count == 0
                               ? "threads unknown"
                               : cw_report_printf(report,
@@ -265,6 +281,8 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         {"", "process", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"", "libc", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
         {"", "core", CW_COLUMN_HUMAN | CW_COLUMN_WRAP},
+        {"abort_message", "abort", CW_COLUMN_WRAP},
+        {"signal", "", CW_COLUMN_DATA},
         {"kind", "", CW_COLUMN_DATA},
         {"path", "", CW_COLUMN_DATA},
         {"compression", "", CW_COLUMN_DATA},
@@ -298,6 +316,8 @@ void cw_section_target(const struct cw_analysis_input *input, struct cw_report *
         cw_cell_text(process_text(target, report)),
         cw_cell_text(libc_text(input, version, report)),
         cw_cell_text(core_text(input, report)),
+        optional_text(abort_text(input, report)),
+        optional_text(signal_text(target, report)),
         cw_cell_text(kind_name(target->kind)),
         optional_text(path),
         optional_text(target->packing),

@@ -8,6 +8,7 @@
 #include "analyze/completeness.h"
 #include "analyze/sections.h"
 #include "base/text.h"
+#include "heap/damage.h"
 #include "heap/foreign.h"
 #include "image/runtime.h"
 
@@ -336,10 +337,13 @@ static struct verdict judge(const struct grounds *grounds)
     struct verdict verdict = judge_whole(grounds);
     const struct cw_note *damage = first_severe(grounds->input->findings);
     if (damage != NULL) {
-        verdict.title = "damaged heap";
+        const struct cw_damage_kind *kind = cw_damage_kind(damage->code);
+        bool is_only_said = strcmp(damage->code, "libc-abort") == 0;
+        verdict.title = is_only_said ? "misused heap" : "damaged heap";
         verdict.text = cw_report_printf(grounds->report,
-                                        "The heap is damaged (see Findings): %s. %s",
-                                        damage->text,
+                                        "The heap %s: %s (see Findings). %s",
+                                        is_only_said ? "was misused" : "is damaged",
+                                        kind != NULL ? kind->title : damage->text,
                                         verdict.text);
     }
     return verdict;

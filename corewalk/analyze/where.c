@@ -143,3 +143,25 @@ struct cw_where cw_where_is(const struct cw_analysis_input *input, cw_addr addre
     }
     return where;
 }
+
+static bool is_text_word(uint64_t word, unsigned word_bytes)
+{
+    for (unsigned i = 0; i < word_bytes; i++, word >>= 8) {
+        uint8_t byte = (uint8_t)word;
+        if (byte < 0x20 || byte > 0x7e) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *cw_word_kind(uint64_t word, unsigned word_bytes)
+{
+    if (word == 0) {
+        return "zero";
+    }
+    if (is_text_word(word, word_bytes)) {
+        return "text";
+    }
+    return word < 65536 ? "small number" : "data";
+}

@@ -23,5 +23,8 @@ struct cw_where {
 
 struct cw_where cw_where_is(const struct cw_analysis_input *input, cw_addr address);
 
+/* What a word looks like, without saying what it is: "zero", "text", "small number", "data". */
+const char *cw_word_kind(uint64_t word, unsigned word_bytes);
+
 /* "chunk", "stack" …: for machines. */
 const char *cw_place_name(enum cw_place place);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/fail_if.h"
 #include "analyze/request.h"
 #include "analyze/sections.h"
 #include "api/error.h"
@@ -141,6 +142,7 @@ static struct corewalk_outcome outcome_of(struct corewalk_session *session,
 static enum cw_status answer(struct corewalk_session *session,
                              const struct corewalk_request *request,
                              const struct cw_writer *writer,
+                             bool *ret_passed_limit,
                              struct cw_error *err)
 {
     const struct cw_analysis *analysis = cw_analysis_named(request->verb);
@@ -155,6 +157,7 @@ static enum cw_status answer(struct corewalk_session *session,
     status = analysis->stream != NULL
                  ? analysis->stream(&input, renderer_of(request), &style, writer, err)
                  : run_report(session, analysis, &input, &style, writer, err);
+    *ret_passed_limit = status == CW_OK && cw_fail_if_passed(&input);
     cw_arena_deinit(&memory);
     return status;
 }
@@ -196,12 +199,15 @@ int corewalk_run(struct corewalk_session *session,
     struct corewalk_request wanted = read_request(request);
     struct sink sink = {write, context};
     struct cw_writer writer = {relay_write, &sink};
+    bool passed_limit = false;
     if (cw_request_check(&wanted, &err) == CW_OK) {
-        answer(session, &wanted, &writer, &err);
+        answer(session, &wanted, &writer, &passed_limit, &err);
     }
     const struct cw_analysis *analysis =
         wanted.verb != NULL ? cw_analysis_named(wanted.verb) : NULL;
-    write_outcome(outcome_of(session, analysis), ret_outcome);
+    struct corewalk_outcome outcome = outcome_of(session, analysis);
+    outcome.exceeded_fail_if = passed_limit;
+    write_outcome(outcome, ret_outcome);
     return cw_error_export(&err, error);
 }
 

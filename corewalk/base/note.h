@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdarg.h>
+
 #include "base/arena.h"
 #include "base/vector.h"
 
@@ -17,6 +19,7 @@ struct cw_note {
     const char *code; /* stable, kebab-case: "core-truncated", "bin-link-broken" */
     enum cw_severity severity;
     cw_addr address;  /* 0: none */
+    cw_addr culprit;  /* an address in the block that likely did it; 0: none is suspected */
     const char *text; /* one sentence, printable ASCII; lives as long as the list's arena */
 };
 
@@ -40,7 +43,16 @@ void cw_note_add(struct cw_notes *notes,
                  const char *format,
                  ...) __attribute__((format(printf, 5, 6)));
 
-static inline const struct cw_note *cw_note_at(const struct cw_notes *notes, size_t index)
+/* The same for findings that suspect a block. */
+void cw_note_add_list(struct cw_notes *notes,
+                      const struct cw_note *note, /* whose text is not looked at */
+                      const char *format,
+                      va_list arguments) __attribute__((format(printf, 3, 0)));
+
+/* Are there notes that say more than CW_INFO? Counts them. */
+size_t cw_notes_serious(const struct cw_notes *notes);
+
+static inline struct cw_note *cw_note_at(const struct cw_notes *notes, size_t index)
 {
     return cw_vector_at(&notes->items, index);
 }

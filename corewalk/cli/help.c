@@ -74,7 +74,7 @@ void help_overview(FILE *stream)
     print_options(stream, common_options, common_option_count);
     print_entry(stream, "--version", "version of the program");
     fputs("\nExit status: 0 done; 1 done, but something was missing (the output says what);\n"
-          "2 no analysis (standard error says why); 64 usage.\n",
+          "2 no analysis (standard error says why); 3 what --fail-if names; 64 usage.\n",
           stream);
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/checked.h"
 #include "heap/allocator.h"
-#include "heap/glibc.h"
+#include "heap/glibc_check.h"
 #include "heap/glibc_compare.h"
 #include "image/runtime.h"
 
@@ -22,6 +22,8 @@ void glibc_init(struct glibc *glibc, struct cw_heap_builder *builder)
     cw_vector_init(&glibc->spans, budget, sizeof(struct glibc_span));
     cw_vector_init(&glibc->marks, budget, sizeof(struct glibc_mark));
     cw_vector_init(&glibc->anchors, budget, sizeof(cw_addr));
+    cw_vector_init(&glibc->breaks, budget, sizeof(struct glibc_break));
+    cw_vector_init(&glibc->suspects, budget, sizeof(struct glibc_suspect));
     cw_vector_init(&glibc->tcaches, budget, sizeof(struct glibc_tcache));
 }
 
@@ -31,6 +33,8 @@ void glibc_deinit(struct glibc *glibc)
     cw_vector_deinit(&glibc->spans);
     cw_vector_deinit(&glibc->marks);
     cw_vector_deinit(&glibc->anchors);
+    cw_vector_deinit(&glibc->breaks);
+    cw_vector_deinit(&glibc->suspects);
     cw_vector_deinit(&glibc->tcaches);
 }
 
@@ -211,7 +215,9 @@ static void apply_marks(struct glibc *glibc, bool unknown_ones)
 
 static bool mark_free(struct glibc *glibc)
 {
+    glibc_report_breaks(glibc);
     apply_marks(glibc, false);
+    apply_marks(glibc, true);
     if (!glibc_find_tcaches(glibc)) {
         return false;
     }
@@ -233,6 +239,9 @@ static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct 
         if (!mark_free(&copies->items[i])) {
             return cw_error_set_memory(err, "the list of thread caches");
         }
+    }
+    for (size_t i = 0; i < copies->count; i++) {
+        glibc_check_chunks(&copies->items[i]);
     }
     glibc_settle_unbinned(copies);
     for (size_t i = 0; i < copies->count; i++) {
@@ -306,16 +315,18 @@ static void verify_arena(struct glibc *glibc, size_t index)
     if (!glibc_arena_at(glibc, index)->has_sums) {
         arena->system_bytes = sum;
     }
-    if (sum != arena->system_bytes) {
-        cw_note_add(builder->findings,
-                    CW_WARNING,
-                    "arena-sum",
-                    arena->address,
-                    "the arena at 0x%" PRIx64 " has taken %" PRIu64
-                    " bytes by its own count, but %" PRIu64 " were found",
-                    arena->address,
-                    arena->system_bytes,
-                    sum);
+    const struct glibc_arena *own = glibc_arena_at(glibc, index);
+    bool is_left_out = !own->is_main && own->first_heap == 0; /* told of: heap-info */
+    if (sum != arena->system_bytes && !is_left_out) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_ARENA_SUM,
+                     arena->address,
+                     0,
+                     "the arena at 0x%" PRIx64 " has taken %" PRIu64
+                     " bytes by its own count, but %" PRIu64 " were found",
+                     arena->address,
+                     arena->system_bytes,
+                     sum);
     }
 }
 
@@ -331,48 +342,37 @@ static bool is_top_sound(const struct glibc *glibc,
            end % glibc->space->page_bytes == 0;
 }
 
-static void report_top(const struct glibc *glibc, cw_addr top, uint64_t size_word)
+static void report_top(struct glibc *glibc, cw_addr top)
 {
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    struct cw_notes *findings = glibc->builder->findings;
-    uint32_t before = cw_chunk_table_find(table, top - 1);
-    if (before != CW_NONE) {
-        cw_note_add(findings,
-                    CW_SEVERE,
-                    "top-size",
-                    top,
-                    "the size 0x%" PRIx64 " of the top chunk at 0x%" PRIx64
-                    " is impossible; the block before it, at 0x%" PRIx64
-                    ", has likely been written beyond its end",
-                    size_word,
-                    top,
-                    cw_chunk_table_get(table, before).start + glibc->header_bytes);
-    } else {
-        cw_note_add(findings,
-                    CW_SEVERE,
-                    "top-size",
-                    top,
-                    "the size 0x%" PRIx64 " of the top chunk at 0x%" PRIx64 " is impossible",
-                    size_word,
-                    top);
-    }
+    char text[GLIBC_BLOCK_TEXT];
+    cw_addr before = glibc_chunk_before(glibc, top);
+    glibc_block_text(glibc, before, text);
+    glibc_report(glibc,
+                 GLIBC_DAMAGE_TOP_SIZE,
+                 top,
+                 before != 0 ? before + glibc->header_bytes : 0,
+                 "the size of the top chunk at 0x%" PRIx64 " is impossible%s%s%s",
+                 top,
+                 before != 0 ? "; the block before it, at " : "",
+                 text,
+                 before != 0 ? ", has likely been written beyond its end" : "");
 }
 
 /* Tops that the walk has met, so that they lie where their arena's memory does. */
-static void verify_tops(const struct glibc *glibc)
+static void verify_tops(struct glibc *glibc)
 {
     for (size_t i = 0; i < glibc->spans.count; i++) {
         const struct glibc_span *span = glibc_span_at(glibc, i);
         const struct glibc_arena *arena = glibc_arena_of(glibc, span);
         uint64_t size_word;
-        if (span->top == 0 || arena->was_busy ||
+        if (span->top == 0 ||
             !cw_space_read_word(glibc->space, span->top + glibc->word_bytes, &size_word)) {
             continue;
         }
         bool ends_heap = span->kind != GLIBC_SPAN_NEWEST_HEAP ||
                          glibc_chunk_bytes(size_word) == span->end - span->top;
         if (!ends_heap || !is_top_sound(glibc, arena, size_word)) {
-            report_top(glibc, span->top, size_word);
+            report_top(glibc, span->top);
         }
     }
 }
@@ -422,6 +422,11 @@ static void verify(struct cw_heap_builder *builder, void *state)
     for (size_t i = 0; i < copies->count; i++) {
         verify_copy(&copies->items[i]);
     }
+    glibc_check_mmapped(&copies->items[0]);
+    glibc_report_rest(copies);
+    glibc_excuse_sums(copies);
+    glibc_explain_unfinished(copies);
+    glibc_report_abort(&copies->items[0]);
 }
 
 const struct cw_allocator cw_allocator_glibc = {

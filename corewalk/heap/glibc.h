@@ -7,7 +7,8 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
- *   share    brk memory of several mains               compare   symbols and banner against memory
+ *   share    brk memory of several mains               check    integrity, and what is said of it
+ *   compare  symbols and banner against memory
  *
  * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
  * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
@@ -92,6 +93,21 @@ struct glibc_window {
     const uint8_t *data;
 };
 
+/* Memory in which a hop has noticed something odd. */
+struct glibc_suspect {
+    cw_addr start;
+    cw_addr end;
+};
+
+/* A header that the walk could not go on from. */
+struct glibc_break {
+    cw_addr chunk;
+    cw_addr before;    /* the chunk before it; 0: none is known */
+    bool is_plausible; /* the size is one that a chunk could have, but led astray */
+};
+
+enum { GLIBC_DAMAGE_COUNT = 26 }; /* kinds: see glibc_check.h */
+
 struct glibc_copies;
 
 /* One copy of malloc. */
@@ -123,7 +139,11 @@ struct glibc {
     bool has_no_caches;          /* libc_malloc_debug.so's copy is compiled without tcache */
     bool has_unread_list;        /* some free list could not be followed to its end */
     bool was_cancelled;
-    uint32_t break_count; /* times that a walk had to be resumed */
+    uint32_t break_count;       /* times that a walk had to be resumed */
+    struct cw_vector suspects;  /* struct glibc_suspect */
+    struct cw_vector breaks;    /* struct glibc_break, in the order of the spans */
+    uint64_t search_bytes_left; /* that may be searched for references to blocks */
+    uint64_t damage_counts[GLIBC_DAMAGE_COUNT];
 };
 
 /* All copies of malloc in the process; [0] holds the most memory. */
@@ -306,4 +326,4 @@ void glibc_mark_fastbins(struct glibc *glibc);
 void glibc_mark_bins(struct glibc *glibc);
 
 /* Settles what is free to its successor but was met in no bin of any copy. */
-void glibc_settle_unbinned(const struct glibc_copies *copies);
+void glibc_settle_unbinned(struct glibc_copies *copies);

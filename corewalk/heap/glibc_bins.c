@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "heap/glibc.h"
+#include "heap/glibc_check.h"
 
 enum {
     LARGEST_FASTBIN_COUNT = 11,
@@ -72,52 +72,132 @@ void glibc_vote_fastbins(struct glibc *glibc)
     }
 }
 
-static void report_fastbin(struct lists *lists, cw_addr chunk, const char *what)
-{
-    lists->is_incomplete = true;
-    cw_note_add(lists->glibc->builder->findings,
-                CW_SEVERE,
-                "fastbin-link",
-                chunk,
-                "a fastbin of the arena at 0x%" PRIx64 " leads to 0x%" PRIx64 ", %s",
-                lists->arena->address,
-                chunk,
-                what);
-}
+/* A list that is being followed: where it was entered and what led to the chunk at hand. */
+struct fast_list {
+    cw_addr chunk;
+    cw_addr from; /* the chunk whose link led here; 0: the arena */
+    unsigned bin;
+};
 
-/* Marks one chunk of a list; returns the next, 0 at the end. */
-static cw_addr take_fast(struct lists *lists, cw_addr chunk)
+/* The link that led to the chunk is damaged: in the chunk before, or in the arena. */
+static void report_fastbin(struct lists *lists, const struct fast_list *list, const char *what)
 {
     struct glibc *glibc = lists->glibc;
-    uint32_t index = glibc_chunk_at(glibc, chunk);
-    uint64_t stored;
-    if (index == CW_NONE || lists->states[index] == CW_CHUNK_UNKNOWN) {
-        if (glibc_peek(&lists->window, chunk, &stored)) {
-            report_fastbin(lists, chunk, "where no used chunk starts");
-        }
-        return 0;
+    cw_addr user = list->from + glibc->header_bytes;
+    char link[GLIBC_LINK_TEXT];
+    lists->is_incomplete = true;
+    if (list->from != 0) {
+        char text[GLIBC_BLOCK_TEXT];
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_FASTBIN_LINK,
+                     list->from,
+                     user,
+                     "the freed block at %s links to %s, %s: it has likely been written to after "
+                     "it was freed",
+                     glibc_block_text(glibc, list->from, text),
+                     glibc_link_text(glibc, list->chunk, link),
+                     what);
+    } else {
+        cw_addr head = fastbin_head(glibc, lists->arena, list->bin);
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_FASTBIN_LINK,
+                     head,
+                     0,
+                     "a fastbin of the arena at 0x%" PRIx64
+                     " begins at %s, %s: the arena has likely been overwritten",
+                     lists->arena->address,
+                     glibc_link_text(glibc, list->chunk, link),
+                     what);
     }
-    if (lists->states[index] != CW_CHUNK_USED) {
-        report_fastbin(lists, chunk, "which is already in a list");
-        return 0;
+}
+
+static uint64_t chunk_size(const struct glibc *glibc, uint32_t index)
+{
+    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
+    return cw_chunk_table_size(table, cw_chunk_table_extent_of(table, index), index);
+}
+
+/* Two words apart from the least size on: each fastbin takes one size, the finer ones of 32 bits.
+ */
+static void check_fast_size(struct lists *lists, const struct fast_list *list, uint32_t index)
+{
+    struct glibc *glibc = lists->glibc;
+    uint64_t bytes = chunk_size(glibc, index);
+    if (bytes / (2 * glibc->word_bytes) - 2 != list->bin && !glibc_is_damaged(glibc, list->chunk)) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_FASTBIN_SIZE,
+                     list->chunk,
+                     list->chunk + glibc->header_bytes,
+                     "the chunk at 0x%" PRIx64 " has %" PRIu64
+                     " bytes, but lies in the fastbin of another size",
+                     list->chunk,
+                     bytes);
+    }
+}
+
+static void report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
+{
+    cw_addr user = chunk + glibc->header_bytes;
+    char text[GLIBC_BLOCK_TEXT];
+    glibc_report(glibc,
+                 GLIBC_DAMAGE_DOUBLE_FREE,
+                 user,
+                 user,
+                 "the block at %s is %s: it was freed twice",
+                 glibc_block_text(glibc, chunk, text),
+                 where);
+}
+
+/* Marks one chunk of a list and moves on to the next. False at the end. */
+static bool take_fast(struct lists *lists, struct fast_list *list)
+{
+    struct glibc *glibc = lists->glibc;
+    uint32_t index = glibc_chunk_at(glibc, list->chunk);
+    uint64_t stored;
+    if (index == CW_NONE || lists->states[index] == CW_CHUNK_TOP) {
+        if (list->from != 0 || glibc_peek(&lists->window, list->chunk, &stored)) {
+            report_fastbin(lists, list, "where no chunk starts");
+        }
+        return false;
+    }
+    switch ((enum cw_chunk_state)lists->states[index]) {
+    case CW_CHUNK_USED:
+        break;
+    case CW_CHUNK_FASTBIN:
+        report_twice(glibc, list->chunk, "in a fastbin twice");
+        return false;
+    case CW_CHUNK_TCACHE:
+        report_twice(glibc, list->chunk, "both in a thread's cache and in a fastbin");
+        return false;
+    default:
+        if (glibc_is_damaged(glibc, list->chunk)) {
+            break;
+        }
+        report_fastbin(lists, list, "where no used chunk starts");
+        return false;
     }
     lists->states[index] = CW_CHUNK_FASTBIN;
-    cw_addr field = chunk + glibc->header_bytes;
-    return glibc_peek(&lists->window, field, &stored) ? glibc_follow(glibc, field, stored) : 0;
+    glibc->builder->heap->checks.fastbin_chunk_count++;
+    check_fast_size(lists, list, index);
+    cw_addr field = list->chunk + glibc->header_bytes;
+    if (!glibc_peek(&lists->window, field, &stored)) {
+        return false;
+    }
+    list->from = list->chunk;
+    list->chunk = glibc_follow(glibc, field, stored);
+    return list->chunk != 0;
 }
 
 /* Takes one chunk of each list in turn, and fetches the next ones early. */
-static void walk_fastbins(struct lists *lists, cw_addr *chunks, unsigned open_count)
+static void walk_fastbins(struct lists *lists, struct fast_list *open, unsigned open_count)
 {
     while (open_count > 0) {
-        for (unsigned list = 0; list < open_count; list++) {
-            cw_addr next = take_fast(lists, chunks[list]);
-            if (next == 0) {
-                next = chunks[--open_count];
-                chunks[list--] = next;
+        for (unsigned i = 0; i < open_count; i++) {
+            if (!take_fast(lists, &open[i])) {
+                open[i--] = open[--open_count];
                 continue;
             }
-            chunks[list] = next;
+            cw_addr next = open[i].chunk;
             if (cw_range_has(lists->window.start, lists->window.size_bytes, next)) {
                 __builtin_prefetch(lists->window.data + (next - lists->window.start));
             }
@@ -131,113 +211,302 @@ void glibc_mark_fastbins(struct glibc *glibc)
         .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
     for (size_t i = 0; i < glibc->arenas.count; i++) {
         lists.arena = glibc_arena_at(glibc, i);
-        cw_addr chunks[LARGEST_FASTBIN_COUNT];
+        struct fast_list open[LARGEST_FASTBIN_COUNT];
         unsigned open_count = 0;
         unsigned bin_count = lists.arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
         for (unsigned bin = 0; bin < bin_count; bin++) {
             cw_addr field = fastbin_head(glibc, lists.arena, bin);
-            if (glibc_peek(&lists.window, field, &chunks[open_count]) && chunks[open_count] != 0) {
-                open_count++;
+            uint64_t chunk;
+            if (glibc_peek(&lists.window, field, &chunk) && chunk != 0) {
+                open[open_count++] = (struct fast_list){.chunk = chunk, .bin = bin};
             }
         }
-        walk_fastbins(&lists, chunks, open_count);
+        walk_fastbins(&lists, open, open_count);
     }
 }
 
 /* ---- bins ---------------------------------------------------------------------------------- */
 
-static void report_bin(struct lists *lists, unsigned bin, cw_addr chunk, const char *what)
+/* A bin that is being walked. */
+struct bin_walk {
+    unsigned bin;
+    cw_addr head;            /* as a chunk */
+    cw_addr chunk;           /* to be taken next */
+    cw_addr previous;        /* the head, or a chunk */
+    uint64_t previous_bytes; /* 0: the head */
+};
+
+/* The links of `where` (a chunk, or the head of the bin) are damaged. */
+static void report_bin(struct lists *lists,
+                       const struct bin_walk *walk,
+                       cw_addr where,
+                       const char *link,
+                       uint64_t target,
+                       const char *what)
 {
+    struct glibc *glibc = lists->glibc;
+    char address[GLIBC_LINK_TEXT];
+    glibc_link_text(glibc, target, address);
     lists->is_incomplete = true;
-    if (lists->arena->was_busy) {
-        return; /* lists are being relinked */
+    if (glibc_is_damaged(glibc, where)) {
+        return; /* what has hit its header has hit its links */
     }
-    cw_note_add(lists->glibc->builder->findings,
-                CW_SEVERE,
-                "bin-link",
-                chunk,
-                "bin %u of the arena at 0x%" PRIx64 " leads to 0x%" PRIx64 ", %s",
-                bin,
-                lists->arena->address,
-                chunk,
-                what);
+    if (where == walk->head) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_ARENA_LIST,
+                     where + glibc->header_bytes,
+                     0,
+                     "bin %u of the arena at 0x%" PRIx64
+                     " %s %s, %s: the arena has likely been overwritten",
+                     walk->bin,
+                     lists->arena->address,
+                     link,
+                     address,
+                     what);
+        return;
+    }
+    char text[GLIBC_BLOCK_TEXT];
+    glibc_report(glibc,
+                 GLIBC_DAMAGE_BIN_LINK,
+                 where,
+                 where + glibc->header_bytes,
+                 "the free block at %s, in bin %u, %s %s, %s: it has likely been written to after "
+                 "it was freed",
+                 glibc_block_text(glibc, where, text),
+                 walk->bin,
+                 link,
+                 address,
+                 what);
+}
+
+/* Large bins: descending sizes, the first chunk of each linked to those of the next sizes. */
+static void check_large(struct lists *lists, const struct bin_walk *walk, cw_addr chunk)
+{
+    struct glibc *glibc = lists->glibc;
+    uint64_t word = glibc->word_bytes;
+    uint64_t forward;
+    uint64_t backward;
+    uint64_t there_and_back = chunk;
+    uint64_t back_and_there = chunk;
+    if (!glibc_peek(&lists->window, chunk + 4 * word, &forward) ||
+        !glibc_peek(&lists->window, chunk + 5 * word, &backward) || forward == 0) {
+        return;
+    }
+    bool is_sound = glibc_chunk_at(glibc, forward) != CW_NONE &&
+                    glibc_chunk_at(glibc, backward) != CW_NONE &&
+                    glibc_peek(&lists->window, forward + 5 * word, &there_and_back) &&
+                    glibc_peek(&lists->window, backward + 4 * word, &back_and_there) &&
+                    there_and_back == chunk && back_and_there == chunk;
+    if (!is_sound && glibc_chunk_at(glibc, forward) != CW_NONE &&
+        glibc_chunk_at(glibc, backward) != CW_NONE) {
+        /* One of the neighbours is to blame, and will be found to be, when its own links are. */
+        uint64_t own;
+        bool is_mine = glibc_peek(&lists->window, forward + 5 * word, &own) && own != chunk &&
+                       glibc_chunk_at(glibc, own) != CW_NONE;
+        is_sound = !is_mine;
+    }
+    if (!is_sound) {
+        char text[GLIBC_BLOCK_TEXT];
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_NEXTSIZE_LINK,
+                     chunk,
+                     chunk + glibc->header_bytes,
+                     "the free block at %s, in bin %u, has broken links to other sizes: it has "
+                     "likely been written to after it was freed",
+                     glibc_block_text(glibc, chunk, text),
+                     walk->bin);
+    }
+}
+
+static void check_binned_size(struct lists *lists,
+                              const struct bin_walk *walk,
+                              cw_addr chunk,
+                              uint64_t bytes)
+{
+    struct glibc *glibc = lists->glibc;
+    if (walk->bin != GLIBC_UNSORTED_BIN && glibc_bin_of(glibc, bytes) != walk->bin) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_BIN_SIZE,
+                     chunk,
+                     chunk + glibc->header_bytes,
+                     "the free chunk at 0x%" PRIx64 " has %" PRIu64
+                     " bytes, but lies in bin %u, which is for other sizes",
+                     chunk,
+                     bytes,
+                     walk->bin);
+        return;
+    }
+    if (walk->bin < GLIBC_FIRST_LARGE_BIN) {
+        return;
+    }
+    if (walk->previous_bytes != 0 && bytes > walk->previous_bytes) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_BIN_ORDER,
+                     chunk,
+                     chunk + glibc->header_bytes,
+                     "the free chunk at 0x%" PRIx64 " has %" PRIu64
+                     " bytes, but follows a smaller one in bin %u",
+                     chunk,
+                     bytes,
+                     walk->bin);
+    }
+    check_large(lists, walk, chunk);
+}
+
+/* The link back of the chunk does not lead to the one before: which of the two is damaged? */
+static void check_back(struct lists *lists,
+                       const struct bin_walk *walk,
+                       cw_addr chunk,
+                       uint64_t back)
+{
+    if (back != walk->previous) {
+        report_bin(lists, walk, chunk, "links back to", back, "not to the chunk before it");
+    }
+}
+
+/* The header behind it says that it is in use, but its links and its footer say free. */
+static bool is_free_after_all(
+    struct lists *lists, const struct bin_walk *walk, cw_addr chunk, uint64_t bytes, uint64_t back)
+{
+    struct glibc *glibc = lists->glibc;
+    uint64_t footer;
+    if (back != walk->previous || !glibc_peek(&lists->window, chunk + bytes, &footer) ||
+        footer != bytes) {
+        return false;
+    }
+    if (!glibc_is_damaged(glibc, chunk + bytes)) {
+        glibc_report(glibc,
+                     GLIBC_DAMAGE_PREV_INUSE,
+                     chunk + bytes,
+                     chunk + glibc->header_bytes,
+                     "the header at 0x%" PRIx64 " says that the block before it, at 0x%" PRIx64
+                     " (%" PRIu64 " bytes), is in use, but it is free and in bin %u",
+                     chunk + bytes,
+                     chunk + glibc->header_bytes,
+                     bytes,
+                     walk->bin);
+    }
+    return true;
 }
 
 /* Marks one chunk of a bin. False: the list cannot be followed further. */
-static bool take_binned(struct lists *lists, unsigned bin, cw_addr chunk, cw_addr previous)
+static bool take_binned(struct lists *lists, struct bin_walk *walk, cw_addr chunk)
 {
-    const struct glibc *glibc = lists->glibc;
+    struct glibc *glibc = lists->glibc;
     uint64_t back;
+    uint32_t index = glibc_chunk_at(glibc, chunk);
     if (!glibc_peek(&lists->window, chunk + 3 * glibc->word_bytes, &back)) {
+        /* A wild address, or one whose memory is missing? */
+        if (cw_space_find(glibc->space, chunk) == NULL) {
+            report_bin(lists, walk, walk->previous, "links to", chunk, "where nothing is mapped");
+        }
         lists->is_incomplete = true;
         return false;
     }
-    uint32_t index = glibc_chunk_at(glibc, chunk);
     if (index == CW_NONE) {
-        report_bin(lists, bin, chunk, "where no chunk starts");
+        report_bin(lists, walk, walk->previous, "links to", chunk, "where no chunk starts");
         return false;
     }
+    uint64_t bytes = chunk_size(glibc, index);
     switch ((enum cw_chunk_state)lists->states[index]) {
     case CW_CHUNK_UNKNOWN:
         lists->states[index] = CW_CHUNK_BINNED;
         break;
     case CW_CHUNK_BINNED:
-        report_bin(lists, bin, chunk, "which is already in a bin");
+        report_bin(lists, walk, walk->previous, "links to", chunk, "which is already in a bin");
+        return false;
+    case CW_CHUNK_FASTBIN:
+    case CW_CHUNK_TCACHE:
+        lists->is_incomplete = true;
+        report_twice(glibc, chunk, "both in a bin and in a list of freed blocks");
         return false;
     default:
-        report_bin(lists, bin, chunk, "which is not free");
+        if (!is_free_after_all(lists, walk, chunk, bytes, back)) {
+            report_bin(lists, walk, walk->previous, "links to", chunk, "which is not free");
+            return false;
+        }
+        lists->states[index] = CW_CHUNK_BINNED;
         break;
     }
-    if (back != previous) {
-        report_bin(lists, bin, chunk, "whose link back does not agree");
+    glibc->builder->heap->checks.bin_chunk_count++;
+    check_back(lists, walk, chunk, back);
+    if (!glibc_is_damaged(glibc, chunk)) {
+        check_binned_size(lists, walk, chunk, bytes);
     }
+    walk->previous = chunk;
+    walk->previous_bytes = bytes;
     return true;
 }
 
-/* A bin on the way from its head around to it. */
-struct open_bin {
-    unsigned bin;
-    cw_addr head;
-    cw_addr chunk; /* to be taken next */
-    cw_addr previous;
-};
+/* What lies behind a broken link is met from the other end: marked, not checked again. */
+static void mark_backwards(struct lists *lists, cw_addr head)
+{
+    const struct glibc *glibc = lists->glibc;
+    uint64_t word = glibc->word_bytes;
+    uint64_t chunk;
+    cw_addr behind = head;
+    if (!glibc_peek(&lists->window, head + 3 * word, &chunk)) {
+        return;
+    }
+    while (chunk != head && lists->steps_left > 0) {
+        lists->steps_left--;
+        uint32_t index = glibc_chunk_at(glibc, chunk);
+        uint64_t forward;
+        if (index == CW_NONE || lists->states[index] != CW_CHUNK_UNKNOWN ||
+            !glibc_peek(&lists->window, chunk + 2 * word, &forward) || forward != behind) {
+            return;
+        }
+        lists->states[index] = CW_CHUNK_BINNED;
+        behind = chunk;
+        if (!glibc_peek(&lists->window, chunk + 3 * word, &chunk)) {
+            return;
+        }
+    }
+}
 
 /* Goes to the first or the next chunk of a bin. False: the list is at its end, or cannot be read.
  */
-static bool advance(struct lists *lists, struct open_bin *open)
+static bool advance(struct lists *lists, struct bin_walk *walk)
 {
-    cw_addr from = open->chunk;
-    if (!glibc_peek(&lists->window, from + 2 * lists->glibc->word_bytes, &open->chunk)) {
+    uint64_t word = lists->glibc->word_bytes;
+    uint64_t last;
+    if (!glibc_peek(&lists->window, walk->previous + 2 * word, &walk->chunk)) {
         lists->is_incomplete = true;
         return false;
     }
-    open->previous = from;
-    if (open->chunk == open->head) {
+    if (walk->chunk == walk->head) {
+        if (glibc_peek(&lists->window, walk->head + 3 * word, &last) && last != walk->previous) {
+            report_bin(lists, walk, walk->head, "ends at", last, "not at its last chunk");
+        }
         return false;
     }
-    if (cw_range_has(lists->window.start, lists->window.size_bytes, open->chunk)) {
-        __builtin_prefetch(lists->window.data + (open->chunk - lists->window.start));
+    if (cw_range_has(lists->window.start, lists->window.size_bytes, walk->chunk)) {
+        __builtin_prefetch(lists->window.data + (walk->chunk - lists->window.start));
     }
     return true;
 }
 
-static bool step(struct lists *lists, struct open_bin *open)
+static bool step(struct lists *lists, struct bin_walk *walk)
 {
     if (lists->steps_left == 0) {
         lists->is_incomplete = true;
         return false;
     }
     lists->steps_left--;
-    return take_binned(lists, open->bin, open->chunk, open->previous) && advance(lists, open);
+    if (!take_binned(lists, walk, walk->chunk)) {
+        mark_backwards(lists, walk->head);
+        return false;
+    }
+    return advance(lists, walk);
 }
 
 static void walk_bins(struct lists *lists)
 {
-    struct open_bin open[GLIBC_BIN_COUNT];
+    struct bin_walk open[GLIBC_BIN_COUNT];
     unsigned open_count = 0;
     for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
         cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * lists->glibc->word_bytes;
-        open[open_count] = (struct open_bin){.bin = bin, .head = head, .chunk = head};
+        open[open_count] = (struct bin_walk){.bin = bin, .head = head, .previous = head};
         open_count += advance(lists, &open[open_count]) ? 1 : 0;
     }
     while (open_count > 0) {
@@ -249,9 +518,32 @@ static void walk_bins(struct lists *lists)
     }
 }
 
-void glibc_settle_unbinned(const struct glibc_copies *copies)
+/* A bin with chunks whose bit is clear is passed over by malloc. */
+static void check_binmap(struct lists *lists, unsigned bin)
 {
-    const struct glibc *first_copy = &copies->items[0];
+    uint64_t word = lists->glibc->word_bytes;
+    cw_addr head = lists->arena->bins + ((uint64_t)bin - 2) * 2 * word;
+    cw_addr map = lists->arena->bins + (uint64_t)GLIBC_BIN_WORDS * word;
+    uint64_t chunk;
+    uint32_t bits;
+    if (bin != GLIBC_UNSORTED_BIN && glibc_peek(&lists->window, head + 2 * word, &chunk) &&
+        chunk != head &&
+        cw_space_read_u32(lists->glibc->space, map + bin / 32 * sizeof bits, &bits) &&
+        !(bits >> bin % 32 & 1)) {
+        glibc_report(lists->glibc,
+                     GLIBC_DAMAGE_BINMAP,
+                     map,
+                     0,
+                     "bin %u of the arena at 0x%" PRIx64
+                     " has chunks, but the arena's map says that it is empty",
+                     bin,
+                     lists->arena->address);
+    }
+}
+
+void glibc_settle_unbinned(struct glibc_copies *copies)
+{
+    struct glibc *first_copy = &copies->items[0];
     const struct cw_chunk_table *table = &first_copy->builder->heap->chunks;
     uint64_t count = 0;
     uint32_t first = CW_NONE;
@@ -279,12 +571,16 @@ void glibc_settle_unbinned(const struct glibc_copies *copies)
         }
     }
     if (count > UNBINNED_TOLERATED && !is_incomplete) {
-        cw_note_add(first_copy->builder->findings,
-                    CW_WARNING,
-                    "free-not-binned",
-                    cw_chunk_table_get(table, first).start,
-                    "%" PRIu64 " chunks are free to their neighbours, but in no bin",
-                    count);
+        cw_addr start = cw_chunk_table_get(table, first).start;
+        glibc_report(first_copy,
+                     GLIBC_DAMAGE_NOT_BINNED,
+                     start,
+                     0,
+                     "%" PRIu64 " chunk%s free to their neighbours, but in no bin; the first is "
+                     "at 0x%" PRIx64,
+                     count,
+                     count == 1 ? " is" : "s are",
+                     start);
     }
 }
 
@@ -303,7 +599,9 @@ void glibc_mark_bins(struct glibc *glibc)
             continue;
         }
         walk_bins(&lists);
-        lists.is_incomplete |= lists.arena->was_busy;
+        for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
+            check_binmap(&lists, bin);
+        }
     }
     glibc->has_unread_list = lists.is_incomplete;
 }

@@ -24,7 +24,10 @@ struct hopper {
     uint64_t cell;
     uint64_t starts;
     uint64_t live;
-    uint64_t last_bit; /* of the newest chunk, in `live` */
+    uint64_t last_bit;    /* of the newest chunk, in `live` */
+    uint64_t last_word;   /* its size word; 0: none yet */
+    uint64_t needed_flag; /* of used chunks: NON_MAIN in thread arenas */
+    bool is_odd;          /* headers disagree */
 };
 
 /* Flags and misaligned bits that the size word of an ordinary chunk does not have. */
@@ -57,6 +60,21 @@ static void flush(const struct hopper *hopper)
     }
 }
 
+/*
+ * What a header says of the chunk before it, against that one's own: a free chunk repeats its size
+ * at its end and has no free neighbour, a used one of a thread arena says so. Not 0: they disagree.
+ * Without branches, which would often be guessed wrong.
+ */
+static inline uint64_t compare_headers(uint64_t last_word,
+                                       uint64_t footer,
+                                       uint64_t size_word,
+                                       uint64_t needed_flag)
+{
+    uint64_t is_free = (size_word & GLIBC_PREV_INUSE) - 1; /* all ones, or 0 */
+    uint64_t of_free = (footer ^ glibc_chunk_bytes(last_word)) | (~last_word & GLIBC_PREV_INUSE);
+    return (is_free & of_free) | (~is_free & ~last_word & needed_flag);
+}
+
 /* Follows the chunks within the window. Returns true when the piece's end was reached. */
 static inline bool hop_window(struct hopper *hopper,
                               struct glibc_piece *piece,
@@ -74,12 +92,20 @@ static inline bool hop_window(struct hopper *hopper,
     const cw_addr limit = piece->limit;
     cw_addr chunk = piece->end;
     cw_addr last = piece->last;
+    const uint64_t needed_flag = hopper->needed_flag;
+    uint64_t last_word = hopper->last_word;
+    uint64_t known = last_word != 0 ? UINT64_MAX : 0;
+    uint64_t odd = 0;
     bool done = false;
     while (chunk < limit && chunk - window_start <= window_bytes) {
         const uint8_t *header = data + (chunk - window_start);
         __builtin_prefetch(header + PREFETCH_BYTES);
         uint64_t size_word = cw_load_word(header + word, word);
         hopper->live |= size_word & GLIBC_PREV_INUSE ? hopper->last_bit : 0;
+        odd |=
+            known & compare_headers(last_word, cw_load_word(header, word), size_word, needed_flag);
+        known = UINT64_MAX;
+        last_word = size_word;
         uint64_t granule = chunk >> shift;
         uint64_t cell = (granule >> 6) - hopper->cell_base;
         if (cell != hopper->cell) {
@@ -101,6 +127,8 @@ static inline bool hop_window(struct hopper *hopper,
     }
     piece->end = chunk;
     piece->last = last;
+    hopper->last_word = last_word;
+    hopper->is_odd |= odd != 0;
     return done;
 }
 
@@ -108,7 +136,12 @@ static inline bool hop_window(struct hopper *hopper,
 static void settle_last(struct hopper *hopper, cw_addr next)
 {
     uint64_t size_word;
+    uint64_t footer;
     bool seen = glibc_peek(&hopper->window, next + hopper->glibc->word_bytes, &size_word);
+    if (seen && glibc_peek(&hopper->window, next, &footer)) {
+        hopper->is_odd |=
+            compare_headers(hopper->last_word, footer, size_word, hopper->needed_flag) != 0;
+    }
     if (!seen || (size_word & GLIBC_PREV_INUSE) != 0) {
         hopper->live |= hopper->last_bit;
     }
@@ -124,6 +157,7 @@ void glibc_hop(const struct glibc *glibc, struct glibc_piece *piece)
         .window = {.space = glibc->space},
         .cells = cw_heap_builder_cells(glibc->builder, run),
         .cell_base = run->start >> shift,
+        .needed_flag = span->kind != GLIBC_SPAN_MAIN ? GLIBC_NON_MAIN : 0,
     };
     hopper.first_cell = (piece->start >> shift) - hopper.cell_base;
     hopper.last_cell = ((piece->limit - 1) >> shift) - hopper.cell_base;
@@ -148,6 +182,7 @@ void glibc_hop(const struct glibc *glibc, struct glibc_piece *piece)
         settle_last(&hopper, piece->end);
     }
     flush(&hopper);
+    piece->is_suspicious = hopper.is_odd;
 }
 
 void glibc_clear(const struct glibc *glibc, uint32_t run_index, cw_addr start, cw_addr end)
@@ -166,6 +201,30 @@ void glibc_clear(const struct glibc *glibc, uint32_t run_index, cw_addr start, c
         cell->starts &= ~mask;
         cell->live &= ~mask;
         granule = upper;
+    }
+}
+
+cw_addr glibc_start_before(const struct glibc *glibc, uint32_t run_index, cw_addr address)
+{
+    const struct cw_heap_run *run = cw_heap_builder_run(glibc->builder, run_index);
+    const struct cw_chunk_cell *cells = cw_heap_builder_cells(glibc->builder, run);
+    unsigned shift = glibc->builder->heap->chunks.granule_shift;
+    if (address <= run->start) {
+        return 0;
+    }
+    uint64_t granule = (address - 1) >> shift;
+    uint64_t base = run->start >> (shift + 6);
+    uint64_t below = UINT64_MAX >> (63 - (granule & 63));
+    for (uint64_t cell = (granule >> 6) - base;; cell--) {
+        uint64_t bits = cells[cell].starts & below;
+        if (bits != 0) {
+            unsigned bit = 63 - (unsigned)__builtin_clzll(bits);
+            return ((base + cell) << (shift + 6)) + ((cw_addr)bit << shift);
+        }
+        if (cell == 0) {
+            return 0;
+        }
+        below = UINT64_MAX;
     }
 }
 

@@ -92,7 +92,8 @@ static cw_addr main_end(const struct finder *finder, cw_addr start)
         return stretch;
     }
     uint64_t end;
-    if (arena->top_bytes > 0 && cw_add(arena->top, arena->top_bytes, &end) && end <= stretch) {
+    if (arena->top_bytes > 0 && cw_add(arena->top, arena->top_bytes, &end) && end <= stretch &&
+        end % finder->glibc->space->page_bytes == 0) {
         return end;
     }
     /* The top's size is missing, or damaged. */

@@ -20,7 +20,8 @@ enum {
     LONGEST_FENCE = 3,          /* fenceposts in a row: two, and a remainder of the same size */
 };
 
-#define RESYNC_HOPS (UINT64_C(1) << 26)
+#define RESYNC_HOPS  (UINT64_C(1) << 26)
+#define SEARCH_BYTES (UINT64_C(1) << 30) /* for references to blocks */
 
 struct walk {
     struct glibc *glibc;
@@ -336,53 +337,47 @@ static void skip_unknown(struct stitch *stitch, cw_addr from)
     stitch->last = 0;
 }
 
-static void report_damage(struct stitch *stitch, cw_addr chunk, uint64_t size_word)
+static void add_break(struct stitch *stitch, const struct glibc_break *damage)
 {
-    struct cw_notes *findings = stitch->glibc->builder->findings;
-    if (stitch->last != 0) {
-        cw_note_add(findings,
-                    CW_SEVERE,
-                    "chunk-size",
-                    chunk,
-                    "the size 0x%" PRIx64 " of the chunk at 0x%" PRIx64
-                    " is impossible; the block before it, at 0x%" PRIx64
-                    ", has likely been written beyond its end",
-                    size_word,
-                    chunk,
-                    stitch->last + stitch->glibc->header_bytes);
-    } else {
-        cw_note_add(findings,
-                    CW_SEVERE,
-                    "chunk-size",
-                    chunk,
-                    "the size 0x%" PRIx64 " of the chunk at 0x%" PRIx64 " is impossible",
-                    size_word,
-                    chunk);
+    stitch->no_memory |= !cw_vector_append(&stitch->glibc->breaks, damage);
+}
+
+/* What is known of the chunk before a damaged header: whether it is free is not. */
+static void settle_before(struct stitch *stitch, cw_addr before, cw_addr chunk)
+{
+    uint64_t footer;
+    if (before != 0) {
+        /* The bit that says otherwise lies in the damaged word. */
+        bool is_free = glibc_peek(&stitch->window, chunk, &footer) && footer == chunk - before;
+        glibc_set(stitch->glibc, stitch->run_index, before, !is_free);
     }
 }
 
-/* The chunk's header is damaged; its start bit is set. */
-static void resume_behind_damage(struct stitch *stitch, cw_addr chunk, uint64_t size_word)
+/* The chain has stopped at the chunk: its header is damaged, or one that led there. */
+static void resume_behind_damage(struct stitch *stitch, cw_addr chunk)
 {
     struct glibc *glibc = stitch->glibc;
-    report_damage(stitch, chunk, size_word);
-    if (stitch->last != 0) {
-        /* The bit that says otherwise lies in the damaged word. */
-        glibc_set(glibc, stitch->run_index, stitch->last, true);
-    }
     stitch->position = chunk + 1;
     drop_passed_pieces(stitch);
-    cw_addr resume;
-    const struct cw_heap_run *run = cw_heap_builder_run(glibc->builder, stitch->run_index);
-    if (may_resume(stitch) && glibc_resync(glibc,
-                                           stitch->span,
-                                           run,
-                                           chunk + glibc->min_chunk_bytes,
-                                           next_guess(stitch),
-                                           &resume)) {
-        glibc_clear(glibc, stitch->run_index, chunk + glibc->alignment, resume);
-        add_mark(stitch, chunk, CW_CHUNK_UNKNOWN);
-        stitch->position = resume;
+    struct glibc_blame blame = {
+        .span = stitch->span,
+        .run_index = stitch->run_index,
+        .stop = chunk,
+        .last = stitch->last,
+        .extent_start = stitch->extent_start,
+        .known = next_guess(stitch),
+    };
+    bool goes_on = may_resume(stitch) && glibc_find_blame(glibc, &blame);
+    struct glibc_break damage = {.chunk = goes_on ? blame.damaged : chunk,
+                                 .before = goes_on ? blame.before : stitch->last,
+                                 .is_plausible = goes_on && blame.damaged != chunk};
+    add_break(stitch, &damage);
+    settle_before(stitch, damage.before, damage.chunk);
+    if (goes_on) {
+        cw_addr end = cw_min(cw_max(blame.resume, chunk + glibc->alignment), stitch->run_end);
+        glibc_clear(glibc, stitch->run_index, damage.chunk + glibc->alignment, end);
+        add_mark(stitch, damage.chunk, CW_CHUNK_UNKNOWN);
+        stitch->position = blame.resume;
         stitch->last = 0;
         return;
     }
@@ -521,7 +516,7 @@ static void settle_stop(struct stitch *stitch, cw_addr chunk)
         cross_missing(stitch, chunk, bytes);
         return;
     }
-    resume_behind_damage(stitch, chunk, size_word);
+    resume_behind_damage(stitch, chunk);
 }
 
 /* ---- a span -------------------------------------------------------------------------------- */
@@ -543,6 +538,10 @@ static void add_top(struct stitch *stitch)
 static void take_step(struct stitch *stitch)
 {
     struct glibc_piece piece = advance(stitch);
+    if (piece.is_suspicious) {
+        struct glibc_suspect suspect = {.start = piece.start, .end = piece.end};
+        stitch->no_memory |= !cw_vector_append(&stitch->glibc->suspects, &suspect);
+    }
     bool has_last = piece.last != 0;
     cw_addr before = stitch->last;
     stitch->position = piece.end;
@@ -552,10 +551,10 @@ static void take_step(struct stitch *stitch)
         settle_stop(stitch, piece.end);
     } else if (piece.stop == GLIBC_STOP_PAST && has_last && piece.last < top && top < piece.end) {
         /* No chunk reaches across the top. */
-        uint64_t size_word = 0;
-        glibc_peek(&stitch->window, piece.last + stitch->glibc->word_bytes, &size_word);
-        stitch->last = piece.last == piece.start ? before : 0;
-        resume_behind_damage(stitch, piece.last, size_word);
+        stitch->last = piece.last == piece.start
+                           ? before
+                           : glibc_start_before(stitch->glibc, stitch->run_index, piece.last);
+        resume_behind_damage(stitch, piece.last);
     } else if (piece.end == stitch->span->end && stitch->span->kind == GLIBC_SPAN_MAIN) {
         /* Brk memory whose arena is missing: what ends it is its top. */
         add_mark(stitch, stitch->last, CW_CHUNK_TOP);
@@ -611,6 +610,7 @@ enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
     struct cw_budget *budget = glibc->arenas.budget;
     cw_vector_init(&walk.pieces, budget, sizeof(struct glibc_piece));
     glibc->resync_hops_left = RESYNC_HOPS;
+    glibc->search_bytes_left = SEARCH_BYTES;
     struct cw_pool *pool = glibc->builder->pool;
     bool done = plan_pieces(&walk);
     if (done) {

@@ -22,6 +22,7 @@ struct glibc_piece {
     cw_addr end;  /* where it stopped */
     cw_addr last; /* the chunk before `end`; 0: none */
     enum glibc_stop stop;
+    bool is_suspicious; /* headers disagree somewhere: to be looked at chunk by chunk */
 };
 
 /* Could this be the size word of an ordinary chunk with so much room behind it? */
@@ -63,3 +64,29 @@ bool glibc_resync(struct glibc *glibc,
                   cw_addr from,
                   cw_addr known,
                   cw_addr *ret_start);
+
+/* The nearest start bit before the address in the run; 0: none nearby. */
+cw_addr glibc_start_before(const struct glibc *glibc, uint32_t run_index, cw_addr address);
+
+/*
+ * Does any writable memory refer to what malloc gave out for the chunk? Searches all of it; draws
+ * on a budget, behind which the answer is no.
+ */
+bool glibc_is_referenced(struct glibc *glibc, cw_addr chunk);
+
+/* Where a chain of chunks has stopped, and what is likely to be wrong there. */
+struct glibc_blame {
+    const struct glibc_span *span;
+    uint32_t run_index;
+    cw_addr stop; /* where no chunk can be */
+    cw_addr last; /* the chunk that led there; 0: none */
+    cw_addr extent_start;
+    cw_addr known; /* see glibc_resync */
+    /* The answer: */
+    cw_addr damaged; /* the chunk whose header is damaged: at `stop`, or one before */
+    cw_addr before;  /* the chunk before that; 0: none */
+    cw_addr resume;  /* where chunks go on */
+};
+
+/* False when there is nowhere to go on. */
+bool glibc_find_blame(struct glibc *glibc, struct glibc_blame *blame);

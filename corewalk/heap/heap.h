@@ -26,7 +26,7 @@ struct cw_heap_arena {
     const char *module; /* of a main arena: the copy of the allocator whose it is; NULL: unknown */
     /* As the allocator says; less what other copies of the allocator have in between. */
     uint64_t system_bytes;
-    uint32_t heap_count;   /* subheaps; 1 for the main arena */
+    uint32_t heap_count; /* subheaps; 1 for the main arena */
     struct cw_tally by_state[CW_CHUNK_STATE_COUNT];
     uint64_t
         gap_bytes; /* of system_bytes, in no chunk: headers of heaps, foreign sbrk, alignment */
@@ -52,6 +52,15 @@ struct cw_heap_layout {
     const char *evidence; /* one sentence */
 };
 
+/* What the integrity checks went over; chunks are those of the chunk table. */
+struct cw_heap_checks {
+    uint64_t tcache_count;
+    uint64_t tcache_chunk_count;
+    uint64_t fastbin_chunk_count;
+    uint64_t bin_chunk_count;
+    unsigned unfinished_count; /* threads that were stopped inside the allocator */
+};
+
 struct cw_heap {
     struct cw_space *space;
     const struct cw_image *image;
@@ -65,6 +74,7 @@ struct cw_heap {
     uint32_t range_count;
     struct cw_chunk_table chunks;
     struct cw_tally by_state[CW_CHUNK_STATE_COUNT]; /* over all chunks */
+    struct cw_heap_checks checks;
     /* What the allocator itself counts of mmapped chunks; has_mmap_count: whether it could be read.
      */
     bool has_mmap_count;

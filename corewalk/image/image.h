@@ -118,6 +118,12 @@ const char *cw_image_glibc_version(const struct cw_image *image);
 /* Is the program a static one of Go, which needs no C library? */
 bool cw_image_is_without_libc(const struct cw_image *image);
 
+/*
+ * What the C library said before it ended the process (a check of malloc, an assertion), escaped,
+ * into the buffer. False when it said nothing, or that cannot be seen.
+ */
+bool cw_image_abort_message(const struct cw_image *image, char *buffer, size_t buffer_bytes);
+
 /* The build-id in lower-case hex; "" when there is none. */
 #define CW_BUILD_ID_TEXT (2 * CW_BUILD_ID_LIMIT + 1)
 const char *cw_module_build_id_text(const struct cw_module *module, char *buffer);

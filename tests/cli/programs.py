@@ -29,7 +29,7 @@ def environment(**extra):
 class Program:
     """A running program; its stderr goes to a file, so that malloc_info can be told to write there."""
 
-    def __init__(self, argv, directory, **extra_environment):
+    def __init__(self, argv, directory, before=None, **extra_environment):
         self.directory = Path(directory)
         self.stderr = self.directory / "stderr"
         with self.stderr.open("wb") as stderr:
@@ -40,6 +40,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=environment(**extra_environment),
+                preexec_fn=before,
             )
         self.pid = self.process.pid
 
@@ -142,25 +143,50 @@ def run_to_exit(argv, directory, core):
     return core
 
 
-def kernel_core(program, path):
-    """Ends the program with SIGABRT and moves the kernel's core to `path`; skips where it cannot."""
+def core_pattern():
+    """The kernel's pattern for core files, where it leaves them with the program; skips elsewhere."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith("|"):
         pytest.skip("the kernel hands cores to a program here (kernel.core_pattern)")
     if "/" in pattern:
         pytest.skip("the kernel writes cores elsewhere here (kernel.core_pattern)")
+    return pattern
+
+
+def unlimited_cores():
+    """For Program: what a child does before it becomes the program."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+
+def allow_core(program):
     unlimited = resource.RLIM_INFINITY
     try:
         resource.prlimit(program.pid, resource.RLIMIT_CORE, (unlimited, unlimited))
-    except (PermissionError, ValueError):
+    except (PermissionError, ValueError, ProcessLookupError):
         pytest.skip("the core size limit cannot be raised here")
-    program.process.send_signal(signal.SIGABRT)
+
+
+def collect_core(program, pattern, path):
     program.process.wait(timeout=GDB_SECONDS)
     prefix = re.split("%", pattern)[0]
     written = sorted(program.directory.glob(f"{prefix}*"))
     assert written, f"no core in {program.directory}"
     shutil.move(written[0], path)
     return path
+
+
+def kernel_core(program, path):
+    """Ends the program with SIGABRT and moves the kernel's core to `path`; skips where it cannot."""
+    pattern = core_pattern()
+    allow_core(program)
+    program.process.send_signal(signal.SIGABRT)
+    return collect_core(program, pattern, path)
+
+
+def kernel_core_of_crash(program, path):
+    """Waits for a program that ends itself, having been started with `unlimited_cores`."""
+    return collect_core(program, core_pattern(), path)
 
 
 def require(*names):

@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from conftest import Core
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,7 @@ def test_truncated_core_is_read_as_far_as_it_goes(cli, whole, tmp_path, share):
         cut.write_bytes(source.read(size))
     page = cli.run("analyze", cut, status=1).stdout
     assert page
-    report = cli.report("analyze", type("Cut", (), {"path": cut}), status=1)
+    report = cli.report("analyze", Core(cut), status=1)
     assert report["target"]["complete"] is False
     assert report["target"]["missing_bytes"] > 0
     assert report["coverage"]

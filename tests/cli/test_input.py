@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CLI_SECONDS
+from conftest import CLI_SECONDS, Core
 from programs import Program, kernel_core, require
 
 COMPRESSORS = {
@@ -118,7 +118,7 @@ def test_a_result_never_goes_over_standard_input(cli, core):
 def test_a_cut_stream_is_read_as_far_as_it_goes(cli, core, tmp_path, compressor):
     packed = pack(core, tmp_path, compressor)
     os.truncate(packed, packed.stat().st_size * 2 // 3)
-    report = cli.report("analyze", type("Cut", (), {"path": packed}), status=1)
+    report = cli.report("analyze", Core(packed), status=1)
     assert {"core-packing-damaged", "core-truncated"} <= {n["code"] for n in report["coverage"]}
     assert report["target"]["complete"] is False
     assert report["target"]["missing_bytes"] > 0

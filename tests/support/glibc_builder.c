@@ -274,6 +274,10 @@ void glibc_builder_bin(struct glibc_builder *builder, unsigned arena, cw_addr ch
     put(builder, chunk + 3 * word, head);
     put(builder, first + 3 * word, chunk);
     put(builder, head + 2 * word, chunk);
+    cw_addr map = glibc_builder_bin_address(builder, arena, 2) + (uint64_t)GLIBC_BIN_WORDS * word;
+    cw_addr bits = map + (uint64_t)(bin / 8);
+    uint8_t byte = (uint8_t)(get(builder, bits) | UINT64_C(1) << bin % 8);
+    core_builder_bytes(builder->core, bits, &byte, sizeof byte);
 }
 
 static uint64_t protect(const struct glibc_builder *builder, cw_addr field, uint64_t pointer)

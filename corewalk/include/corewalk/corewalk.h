@@ -248,7 +248,7 @@ typedef int corewalk_write(void *context, const char *bytes, size_t count);
 struct corewalk_outcome {
     size_t size;
     int is_incomplete;    /* printed, but something was missing; the output says what */
-    int exceeded_fail_if; /* a --fail-if threshold was passed (no verb has one yet) */
+    int exceeded_fail_if; /* a --fail-if limit was passed */
     /*
      * Why is_incomplete, in one line, where the output has no room to say it (the rows of `list`);
      * else NULL. Lives until the session's next run, or its end.

@@ -175,10 +175,7 @@ static void a_damaged_top_is_a_finding(void)
         heap_case_open(&c, builder);
         CU_ASSERT_PTR_NULL(heap_case_check(&c));
         CU_ASSERT_EQUAL(heap_case_count(&c.findings, "top-size"), 1);
-        const char *text = cw_note_at(&c.findings, c.findings.items.count - 1)->text;
-        char user[32];
-        snprintf(user, sizeof user, "0x%" PRIx64 ", has likely", last + 16);
-        CU_ASSERT_PTR_NOT_NULL(strstr(text, user));
+        CU_ASSERT_EQUAL(cw_note_at(&c.findings, c.findings.items.count - 1)->culprit, last + 16);
         if (sizes[i / 2] > UINT32_MAX || sizes[i / 2] == 0) {
             CU_ASSERT_EQUAL(c.findings.items.count, 1);
             CU_ASSERT_EQUAL(heap_case_state(&c, top), CW_CHUNK_TOP);
@@ -199,7 +196,8 @@ static void a_busy_arena_may_have_any_top(void)
     core_builder_word(core, glibc_builder_top(builder, 0) + 8, 0x4141414141414141);
     struct heap_case c;
     heap_case_open(&c, builder);
-    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "top-size"), 0);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "top-size"), 1);
+    CU_ASSERT_EQUAL(cw_notes_serious(&c.findings), 0);
     CU_ASSERT(heap_case_close(&c));
     glibc_builder_destroy(builder);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "heap/glibc_check.h"
 #include "support/glibc_builder.h"
 #include "support/unit.h"
 
@@ -56,11 +57,19 @@ static void add_binned(struct plan *plan, unsigned arena)
 {
     static const struct {
         uint64_t bytes;
-        unsigned bin;
-    } rows[] = {{0x80, 1}, {0x4010, 1}, {0x90, 9}, {0x90, 9}, {0x400, 64}, {0x2000, 97}};
+        bool is_unsorted;
+    } rows[] = {{0x80, true},
+                {0x4010, true},
+                {0x90, false},
+                {0x90, false},
+                {0x400, false},
+                {0x2000, false}};
+    struct glibc glibc = {.word_bytes = plan->layout->word_bytes,
+                          .alignment = plan->layout->alignment};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cw_addr chunk = add(plan, arena, rows[i].bytes, CW_CHUNK_BINNED);
-        glibc_builder_bin(plan->builder, arena, chunk, rows[i].bin);
+        unsigned bin = rows[i].is_unsorted ? 1 : glibc_bin_of(&glibc, rows[i].bytes);
+        glibc_builder_bin(plan->builder, arena, chunk, bin);
     }
 }
 

@@ -66,7 +66,7 @@ static void a_second_free_is_found(void)
         glibc_builder_core(cached.builder), field, (field >> 12) ^ (cached.chunks[3] + 16));
     struct heap_case c;
     open(&c, &cached);
-    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "double-free"), 1);
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
     done(&c, &cached);
 }
@@ -108,7 +108,7 @@ static void counts_that_fall_short_are_found(void)
                        sizeof count);
     struct heap_case c;
     open(&c, &cached);
-    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-link"), 1);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-count"), 1);
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 2);
     done(&c, &cached);
 }
