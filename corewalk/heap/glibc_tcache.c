@@ -124,8 +124,8 @@ static bool is_cache(struct caches *caches,
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
-    /* A remainder too small to be a chunk stays with it. */
-    if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
+    /* 2.43 may ask for a granule more; a remainder too small to be a chunk stays with it. */
+    if (bytes < expected || bytes - expected >= glibc->alignment + glibc->min_chunk_bytes) {
         return false;
     }
     struct tcache_view view;

@@ -310,7 +310,7 @@ def check_run(system, run, command, directory, numbers):
     return rows
 
 
-def check_system(system, command, numbers, samples):
+def check_system(system, command, numbers, samples, keep):
     rows = []
     scratch = system.root / "tmp"
     with tempfile.TemporaryDirectory(prefix="corewalk-matrix-", dir=scratch) as name:
@@ -326,6 +326,8 @@ def check_system(system, command, numbers, samples):
             except AssertionError as error:
                 rows.append(Row(system, run, "none", "", verdict=f"NOT TAKEN: {told(error)}"))
                 print(line_of(rows[-1]), flush=True)
+            if keep and any(row.run is run and not row.is_right for row in rows):
+                shutil.copytree(folder, keep / f"{system.name}-{index}")
             shutil.rmtree(folder)
     return rows
 
@@ -382,6 +384,7 @@ def options():
     parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--samples", nargs="+", choices=SAMPLES, help="only these")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a folder for the cores that are read wrong")
     parser.add_argument("--page", type=Path, help="where to write the result")
     return parser.parse_args()
 
@@ -393,7 +396,7 @@ def main():
     for name in given.only:
         system = make_system(given.folder.resolve(), name)
         numbers = random.Random(f"{given.seed} {name}")
-        rows += check_system(system, given.cli.resolve(), numbers, given.samples)
+        rows += check_system(system, given.cli.resolve(), numbers, given.samples, given.keep)
     if given.page:
         given.page.write_text(page_of(rows, given.seed))
     right = sum(row.is_right for row in rows)

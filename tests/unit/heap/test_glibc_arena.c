@@ -63,6 +63,26 @@ static void tolerates_two_damaged_bins(void)
     done(&c, builder);
 }
 
+/* A busy heap: no two empty bins in a row. */
+static void finds_an_arena_with_few_empty_bins(void)
+{
+    struct glibc_builder *builder = make(1);
+    for (unsigned bin = 1; bin <= GLIBC_BIN_COUNT; bin++) {
+        if (bin % 5 != 0) {
+            cw_addr chunk = glibc_builder_chunk(builder, 0, 0x410);
+            glibc_builder_chunk(builder, 0, 0x40);
+            glibc_builder_bin(builder, 0, chunk, bin);
+        }
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, glibc_builder_arena_address(builder, 0));
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_BINNED].count, 102);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
 static void a_broken_circle_keeps_what_it_reaches(void)
 {
     struct glibc_builder *builder = make(3);
@@ -216,6 +236,7 @@ static void a_large_circle_is_followed_once(void)
 CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(lists_the_main_arena_first),
              CW_TEST(tolerates_two_damaged_bins),
+             CW_TEST(finds_an_arena_with_few_empty_bins),
              CW_TEST(a_broken_circle_keeps_what_it_reaches),
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),

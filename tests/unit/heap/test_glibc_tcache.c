@@ -153,6 +153,27 @@ static void a_cache_may_keep_a_remainder(void)
     done(&c, &cached);
 }
 
+/* In 2.43 a cache may be a granule larger, which on i386 would make a chunk. */
+static void a_cache_may_be_a_granule_larger(void)
+{
+    struct glibc_builder *builder = glibc_builder_create(
+        glibc_pick(glibc_with_word_bytes(4) & glibc_with_mp_form(GLIBC_MP_2_43)));
+    struct cached cached = {.builder = builder};
+    unsigned thread = glibc_builder_thread(builder, 0);
+    cw_addr cache = glibc_builder_cache_address(builder, 0) - 8;
+    cached.chunks[0] = glibc_builder_chunk(builder, 0, 0x40);
+    cached.chunks[1] = glibc_builder_chunk(builder, 0, 0x40);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_word(core, cache + 4, 0x1e1);
+    core_builder_word(core, cache + 0x1e0 + 4, 0x31);
+    glibc_builder_cache(builder, thread, cached.chunks[1]);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_INTERNAL].bytes, 0x1e0);
+    done(&c, &cached);
+}
+
 /* The words of the builder's threads that point to their caches, and one that is farther off. */
 static cw_addr near_field(unsigned thread)
 {
@@ -287,6 +308,7 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
              CW_TEST(a_cache_may_keep_a_remainder),
+             CW_TEST(a_cache_may_be_a_granule_larger),
              CW_TEST(caches_may_be_far_from_the_thread_pointer),
              CW_TEST(a_thread_may_have_none),
              CW_TEST(no_cache_at_all_is_a_note),
