@@ -6,6 +6,7 @@
 
 #include "api/error.h"
 #include "base/clock.h"
+#include "image/recover.h"
 #include "space/thread_pointer.h"
 
 static bool relay_progress(void *context, const char *phase, uint64_t done, uint64_t total)
@@ -42,7 +43,13 @@ static enum cw_status prepare(struct corewalk_session *session,
                               struct cw_error *err)
 {
     double start = cw_clock_seconds();
+    struct cw_image_options image_options = {
+        .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
     enum cw_status status = cw_pool_create(options->thread_count, &session->pool, err);
+    if (status == CW_OK) {
+        status = cw_image_recover_mappings(
+            &session->target, &image_options, &session->memory, &session->coverage, err);
+    }
     if (status == CW_OK) {
         status = cw_space_create(&session->target, &session->memory, &session->space, err);
     }
@@ -50,8 +57,6 @@ static enum cw_status prepare(struct corewalk_session *session,
         status = cw_error_set_memory(err, "the thread pointers");
     }
     if (status == CW_OK) {
-        struct cw_image_options image_options = {
-            .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
         status = cw_image_create(&session->space,
                                  &image_options,
                                  &session->memory,

@@ -6,8 +6,6 @@
  *             13W next in the list of all          0xd8 (LP64), 0x94 (ILP32) vtable
  *   tcb       x86: W dtv, 2W self · aarch64: 0 dtv
  *   dtv       -2W number of entries · entry i at i * 2W: value, and what to free (2.26 on)
- *   r_debug   W first link_map          found through DT_DEBUG of the program
- *   link_map  W name   3W next   4W previous
  *   libstdc++'s pool (5 and later)   first free entry, W arena, 2W its size in bytes
  *
  * Every chunk that is claimed is one that such a structure points to the very start of.
@@ -17,13 +15,13 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "image/link_map.h"
 
 enum {
     STREAM_LIMIT = 1 << 16,
-    LINK_MAP_LIMIT = 1 << 16,
     DTV_ENTRY_LIMIT = 1 << 22, /* of all threads together */
     PHDR_LIMIT = 64,
-    DYNAMIC_LIMIT = 256,
+    DYNAMIC_DEBUG = 21, /* DT_DEBUG */
     MODULE_DATA_LIMIT = 4 << 20,
     LEAST_POOL_BYTES = 4096,
 };
@@ -255,46 +253,19 @@ static bool find_dynamic(const struct cw_libc_facts *facts, cw_addr *ret_dynamic
     return false;
 }
 
-static bool find_debug_entry(const struct cw_libc_facts *facts, cw_addr dynamic, cw_addr *ret_debug)
-{
-    enum { TAG_NULL = 0, TAG_DEBUG = 21 }; /* d_tag */
-    unsigned word_bytes = facts->context->space->word_bytes;
-    for (uint64_t i = 0; i < DYNAMIC_LIMIT; i++) {
-        uint64_t tag;
-        if (!read_slot(facts, dynamic, 2 * i * word_bytes, &tag) || tag == TAG_NULL) {
-            return false;
-        }
-        if (tag == TAG_DEBUG) {
-            return read_slot(facts, dynamic, (2 * i + 1) * word_bytes, ret_debug);
-        }
-    }
-    return false;
-}
-
 static void find_loaded_objects(struct cw_libc_facts *facts)
 {
-    unsigned word_bytes = facts->context->space->word_bytes;
+    const struct cw_space *space = facts->context->space;
+    struct cw_link_map map;
     cw_addr dynamic;
     cw_addr debug;
-    cw_addr map;
-    if (facts->context->space->target->auxv_phdr == 0 || !find_dynamic(facts, &dynamic) ||
-        !find_debug_entry(facts, dynamic, &debug) || !read_slot(facts, debug, word_bytes, &map)) {
-        return;
-    }
-    cw_addr previous = 0;
-    for (unsigned step = 0; map != 0 && step < LINK_MAP_LIMIT; step++) {
-        uint64_t name;
-        uint64_t next;
-        uint64_t back;
-        if (!read_slot(facts, map, word_bytes, &name) ||
-            !read_slot(facts, map, 3 * (uint64_t)word_bytes, &next) ||
-            !read_slot(facts, map, 4 * (uint64_t)word_bytes, &back) || back != previous) {
-            return;
-        }
-        claim(facts, map, CW_LIBC_LINK_MAP);
-        claim(facts, name, CW_LIBC_OBJECT_NAME);
-        previous = map;
-        map = next;
+    bool is_found = space->target->auxv_phdr != 0 && find_dynamic(facts, &dynamic) &&
+                    cw_dynamic_find(space, dynamic, DYNAMIC_DEBUG, &debug) &&
+                    cw_link_map_first(space, debug, &map);
+    for (unsigned step = 0; is_found && step < CW_LINK_MAP_LIMIT; step++) {
+        claim(facts, map.address, CW_LIBC_LINK_MAP);
+        claim(facts, map.name, CW_LIBC_OBJECT_NAME);
+        is_found = cw_link_map_next(space, &map);
     }
 }
 

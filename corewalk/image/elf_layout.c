@@ -130,6 +130,9 @@ static bool read_headers(const uint8_t *data,
                                      .is_executable = (header.flags & PF_X) != 0};
         } else if (header.type == PT_INTERP) {
             layout->has_interpreter = true;
+        } else if (header.type == PT_DYNAMIC) {
+            layout->has_dynamic = true;
+            layout->dynamic_vaddr = header.vaddr;
         } else if (header.type == PT_NOTE) {
             read_notes(data, size, &header, layout);
         }

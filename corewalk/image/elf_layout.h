@@ -27,6 +27,8 @@ struct cw_elf_layout {
     unsigned word_bytes;
     uint16_t machine;          /* EM_* */
     bool has_interpreter;      /* PT_INTERP: dynamically linked */
+    bool has_dynamic;          /* PT_DYNAMIC */
+    uint64_t dynamic_vaddr;    /* of it */
     bool notes_seen;           /* the bytes of every PT_NOTE were there to be read */
     struct cw_elf_load *loads; /* PT_LOADs by vaddr; their ranges do not wrap */
     size_t load_count;         /* at least 1 */

@@ -112,9 +112,12 @@ static size_t list_candidates(const struct cw_module *module,
         candidates[count++] = (struct candidate){
             .path = options->exe, .needed = CW_MODULE_FILE_UNVERIFIED, .is_exe_option = true};
     }
-    /* What now lies at the path of a deleted file is another file, unless it proves otherwise. */
-    enum cw_module_file needed =
-        detail->is_deleted ? CW_MODULE_FILE_VERIFIED : CW_MODULE_FILE_UNVERIFIED;
+    /*
+     * What now lies at the path of a deleted file, or from here at a relative one, is another
+     * file, unless it proves otherwise.
+     */
+    bool is_sure = !detail->is_deleted && detail->raw_path[0] == '/';
+    enum cw_module_file needed = is_sure ? CW_MODULE_FILE_UNVERIFIED : CW_MODULE_FILE_VERIFIED;
     if (options->sysroot != NULL) {
         candidates[count++] = (struct candidate){
             .root = options->sysroot, .path = detail->raw_path, .needed = needed};

@@ -44,7 +44,8 @@ static bool is_file_path(const char *path)
             return false;
         }
     }
-    return path[0] == '/';
+    /* The kernel's are absolute; "./" begins what recover.c found of a program started so. */
+    return path[0] == '/' || strncmp(path, "./", 2) == 0;
 }
 
 static int compare_mappings(const void *a, const void *b, void *context)

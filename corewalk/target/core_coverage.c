@@ -175,14 +175,6 @@ static void note_absences(const struct cw_core_notes *notes, struct cw_notes *co
                     "The core names no threads (NT_PRSTATUS): their stacks and registers are "
                     "unknown.");
     }
-    if (!notes->has_files) {
-        cw_note_add(coverage,
-                    CW_WARNING,
-                    "core-files-missing",
-                    0,
-                    "The core names no mapped files (NT_FILE): programs and libraries are known "
-                    "by their content only.");
-    }
 }
 
 void cw_core_coverage(struct cw_target *target,

@@ -123,6 +123,7 @@ static void add_linker_facts(struct fixture *f, cw_addr first_map)
     fixture_put(f, FIXTURE_DATA + 0xa08, 99);
     fixture_put(f, FIXTURE_DATA + 0xa10, 21); /* DT_DEBUG */
     fixture_put(f, FIXTURE_DATA + 0xa18, FIXTURE_DATA + 0xb00);
+    fixture_put(f, FIXTURE_DATA + 0xb00, 1); /* r_version */
     fixture_put(f, FIXTURE_DATA + 0xb08, first_map);
 }
 
