@@ -147,6 +147,7 @@ static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct 
     glibc_mark_fastbins(glibc);
     glibc_mark_bins(glibc);
     apply_marks(glibc, true);
+    glibc_count_lost(glibc);
     return CW_OK;
 }
 

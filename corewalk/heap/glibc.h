@@ -7,7 +7,7 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
- *   compare  symbols and banner against memory
+ *   compare  symbols and banner against memory                key      what caches have lost
  */
 #pragma once
 
@@ -104,6 +104,7 @@ struct glibc {
     uint64_t plain_votes;
     uint64_t mangled_votes;
     struct cw_vector tcaches; /* struct glibc_tcache */
+    bool has_lost_cached;     /* caches were not readable, or their lists are damaged */
     struct cw_vector arenas;  /* struct glibc_arena, the main one first, then by address */
     struct cw_vector spans;   /* struct glibc_span */
     struct cw_vector marks;   /* struct glibc_mark */
@@ -224,3 +225,7 @@ void glibc_settle_linking(struct glibc *glibc);
 void glibc_mark_tcaches(struct glibc *glibc);
 void glibc_mark_fastbins(struct glibc *glibc);
 void glibc_mark_bins(struct glibc *glibc);
+
+/* Counts, where caches have lost chunks, those that are marked like cached ones: a coverage note.
+ */
+void glibc_count_lost(struct glibc *glibc);

@@ -296,6 +296,7 @@ static void note_missing(const struct caches *caches)
 {
     const struct glibc *glibc = caches->glibc;
     if (caches->unseen_count > 0) {
+        caches->glibc->has_lost_cached = true;
         cw_note_add(glibc->builder->coverage,
                     CW_WARNING,
                     "tcache-unseen",
@@ -383,6 +384,7 @@ void glibc_settle_linking(struct glibc *glibc)
 
 static void report(struct caches *caches, cw_addr user, const char *what)
 {
+    caches->glibc->has_lost_cached = true;
     cw_note_add(caches->glibc->builder->findings,
                 CW_SEVERE,
                 "tcache-link",
@@ -400,6 +402,7 @@ static cw_addr take_entry(struct caches *caches, cw_addr user)
     uint64_t stored;
     uint32_t index = glibc_chunk_at(glibc, user - glibc->header_bytes);
     if (index == CW_NONE) {
+        glibc->has_lost_cached = true;
         if (glibc_peek(&caches->window, user, &stored)) {
             report(caches, user, "where no chunk starts");
         }
