@@ -14,7 +14,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum record_state { RECORD_EMPTY, RECORD_HELD, RECORD_FREED, RECORD_RUNTIME };
+enum record_state {
+    RECORD_EMPTY,
+    RECORD_HELD,
+    RECORD_FREED,
+    RECORD_RUNTIME,
+    RECORD_OTHER, /* held, of the other copy of malloc */
+};
 
 struct record {
     uintptr_t address; /* what malloc returned */
@@ -36,11 +42,21 @@ enum {
 };
 #define THREAD_HEAP_SPAN ((uintptr_t)(sizeof(size_t) == 8 ? 64 : 1) << 20)
 
+#if __GLIBC_PREREQ(2, 33)
+typedef struct mallinfo2 malloc_sums;
+#define read_malloc_sums mallinfo2
+#else
+typedef struct mallinfo malloc_sums;
+#define read_malloc_sums mallinfo
+#endif
+
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record *g_records; /* open addressing; NULL: not recording */
 static size_t g_capacity;        /* a power of two */
 static size_t g_count;
 static unsigned g_thread_count = 1;
+
+static struct oracle_copy g_other; /* another copy of malloc */
 
 static void fail(const char *what)
 {
@@ -174,6 +190,26 @@ void __wrap_free(void *pointer)
     __real_free(pointer);
 }
 
+/* ---- another copy of malloc ---------------------------------------------------------------- */
+
+void oracle_add_copy(const struct oracle_copy *copy)
+{
+    g_other = *copy;
+}
+
+void *oracle_other_malloc(size_t size)
+{
+    void *pointer = g_other.malloc(size);
+    record(pointer, g_other.malloc_usable_size(pointer), RECORD_OTHER);
+    return pointer;
+}
+
+void oracle_other_free(void *pointer)
+{
+    record(pointer, g_other.malloc_usable_size(pointer), RECORD_FREED);
+    g_other.free(pointer);
+}
+
 /* ---- what was there before ----------------------------------------------------------------- */
 
 static size_t chunk_size_field(uintptr_t address)
@@ -222,6 +258,19 @@ static bool find_main_heap(uintptr_t *ret_start, uintptr_t *ret_end)
     return true;
 }
 
+/* Do the sizes from the chunk on lead to the end of the heap, exactly? */
+static bool leads_to_end(uintptr_t chunk, uintptr_t end)
+{
+    while (chunk < end) {
+        size_t size = chunk_size_field(chunk + CHUNK_HEADER) & ~(size_t)FLAGS;
+        if (size < 2 * (size_t)CHUNK_HEADER || size > end - chunk) {
+            return false;
+        }
+        chunk += size;
+    }
+    return true;
+}
+
 void oracle_start(void)
 {
     uintptr_t chunk;
@@ -232,10 +281,14 @@ void oracle_start(void)
         return;
     }
     chunk = ((chunk + CHUNK_HEADER + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) - CHUNK_HEADER;
-    for (;;) {
+    /* In a static program the main thread's block comes first. */
+    while (chunk < end && !leads_to_end(chunk, end)) {
+        chunk += ALIGNMENT;
+    }
+    while (chunk < end) {
         uintptr_t address = chunk + CHUNK_HEADER;
         size_t size = chunk_size_field(address) & ~(size_t)FLAGS;
-        if (size == 0 || size >= end - chunk) {
+        if (size >= end - chunk) {
             return;
         }
         record((void *)address, size - sizeof(size_t), RECORD_RUNTIME);
@@ -346,10 +399,11 @@ static void write_held(struct output *output, const struct record *record)
     } else {
         length = sprintf(line,
                          "{\"address\":\"%#zx\",\"usable\":%zu,\"state\":\"%s\","
-                         "\"arena\":\"main\"}\n",
+                         "\"arena\":\"%s\"}\n",
                          record->address,
                          record->usable_bytes,
-                         state);
+                         state,
+                         record->state == RECORD_OTHER ? "other" : "main");
     }
     output->filled += (size_t)length;
 }
@@ -364,14 +418,6 @@ static void write_freed(struct output *output, const struct record *record)
 }
 
 /* Before 2.33 there is only the one that counts in int. */
-#if __GLIBC_PREREQ(2, 33)
-typedef struct mallinfo2 malloc_sums;
-#define read_malloc_sums mallinfo2
-#else
-typedef struct mallinfo malloc_sums;
-#define read_malloc_sums mallinfo
-#endif
-
 static void write_summary(struct output *output, const malloc_sums *info)
 {
     output->filled += (size_t)sprintf(next_line(output),
@@ -407,6 +453,19 @@ static void write_malloc_info(const char *directory)
     close(fd);
 }
 
+static void add_sums(malloc_sums *info, malloc_sums other)
+{
+    info->arena += other.arena;
+    info->ordblks += other.ordblks;
+    info->smblks += other.smblks;
+    info->hblks += other.hblks;
+    info->hblkhd += other.hblkhd;
+    info->fsmblks += other.fsmblks;
+    info->uordblks += other.uordblks;
+    info->fordblks += other.fordblks;
+    info->keepcost += other.keepcost;
+}
+
 void oracle_write(const char *directory)
 {
     pthread_mutex_lock(&g_lock);
@@ -415,6 +474,9 @@ void oracle_write(const char *directory)
     pthread_mutex_unlock(&g_lock);
 
     malloc_sums info = read_malloc_sums();
+    if (g_other.mallinfo2) {
+        add_sums(&info, ((malloc_sums(*)(void))g_other.mallinfo2)());
+    }
     write_malloc_info(directory);
     g_output.fd = create_file(directory, "oracle.jsonl");
     for (size_t i = 0; i < g_capacity; i++) {

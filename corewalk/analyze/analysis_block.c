@@ -202,7 +202,7 @@ static void add_word(const struct cw_analysis_input *input,
     struct cw_cell value = cw_cell_absent();
     struct cw_cell meaning = cw_cell_text("not in the core");
     if (cw_space_read_word(input->space, address, &word)) {
-        struct cw_where where = cw_where_is(input, word);
+        struct cw_where where = cw_where_is(input, cw_space_pointer(input->space, word));
         bool is_pointer = where.place != CW_PLACE_UNMAPPED;
         if (is_pointer || table->shows_content) {
             value = cw_cell_address(word);
@@ -254,6 +254,7 @@ static enum cw_status report_block(const struct cw_analysis_input *input,
     if (!cw_text_parse_address(input->request->argument, &address)) {
         return cw_error_set(err, CW_ERROR_ARGUMENT, "block: not an address");
     }
+    address = cw_space_pointer(input->space, address);
     struct cw_where where = cw_where_is(input, address);
     cw_section_identity(input, report);
     if (where.place == CW_PLACE_CHUNK) {

@@ -78,7 +78,8 @@ static bool gather_rows(const struct size_counts *counts, unsigned shift, struct
     return gathered;
 }
 
-static void add_size_rows(const struct cw_vector *rows,
+static void add_size_rows(const struct cw_heap *heap,
+                          const struct cw_vector *rows,
                           uint64_t held_bytes,
                           size_t row_limit,
                           struct cw_report *report)
@@ -91,7 +92,7 @@ static void add_size_rows(const struct cw_vector *rows,
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "sizes", "Held chunks by size", COLUMNS(columns));
-    section->empty_text = "The program holds no chunk.";
+    section->empty_text = cw_section_no_chunk(heap);
     section->shown_row_limit = row_limit;
     for (size_t i = 0; i < rows->count; i++) {
         const struct size_row *row = cw_vector_at(rows, i);
@@ -118,7 +119,7 @@ static bool report_sizes(const struct cw_heap *heap, size_t row_limit, struct cw
     bool done = counts.small != NULL && count_sizes(&heap->chunks, &counts) &&
                 gather_rows(&counts, shift, &rows);
     if (done) {
-        add_size_rows(&rows, cw_heap_held(heap).bytes, row_limit, report);
+        add_size_rows(heap, &rows, cw_heap_held(heap).bytes, row_limit, report);
     }
     cw_vector_deinit(&rows);
     cw_map_deinit(&counts.large);

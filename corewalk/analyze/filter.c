@@ -142,7 +142,7 @@ struct cw_cell cw_arena_cell(const struct cw_heap *heap, uint32_t arena_index, c
         return cw_cell_absent();
     }
     const struct cw_heap_arena *arena = &heap->arenas[arena_index];
-    if (arena->kind == CW_ARENA_MAIN) {
+    if (arena->kind == CW_ARENA_MAIN && arena_index == 0) {
         return cw_cell_text("main");
     }
     snprintf(buffer, CW_ARENA_TEXT, "0x%" PRIx64, arena->address);

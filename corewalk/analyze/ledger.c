@@ -8,6 +8,7 @@
 #include "analyze/zero_pages.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "heap/foreign.h"
 
 /* Rows in the order in which they are made; modules and files follow. */
 enum owner {
@@ -21,16 +22,18 @@ enum owner {
     OWNER_UNKNOWN,
     OWNER_RESERVE,
     OWNER_STACK,
+    OWNER_CACHED_STACK,
     OWNER_SHARED,
     OWNER_ANONYMOUS,
-    OWNER_COUNT,
+    OWNER_FOREIGN, /* and the kinds after the first */
+    OWNER_COUNT = OWNER_FOREIGN + CW_FOREIGN_KIND_COUNT,
     OWNER_BY_PATH, /* a module's data or a mapped file: found by the path */
 };
 
 static const struct {
     const char *owner;
     const char *label;
-} owners[OWNER_COUNT] = {
+} owners[OWNER_FOREIGN] = {
     [OWNER_USED] = {"heap-used", "heap: used"},
     [OWNER_MMAPPED] = {"mmapped", "heap: used, mmapped"},
     [OWNER_TCACHE] = {"heap-tcache", "heap: free, in tcache"},
@@ -41,6 +44,7 @@ static const struct {
     [OWNER_UNKNOWN] = {"heap-unknown", "heap: damaged or missing"},
     [OWNER_RESERVE] = {"heap-reserve", "heap: reserved by arenas"},
     [OWNER_STACK] = {"stack", "thread stacks"},
+    [OWNER_CACHED_STACK] = {"cached-stack", "stacks of ended threads"},
     [OWNER_SHARED] = {"shared", "shared memory"},
     [OWNER_ANONYMOUS] = {"anonymous", "other anonymous memory"},
 };
@@ -67,6 +71,7 @@ struct layer {
 
 enum {
     LAYER_HEAP,
+    LAYER_FOREIGN, /* goroutines' stacks lie in Go's heap */
     LAYER_STACKS,
     LAYER_MODULES,
     LAYER_COUNT,
@@ -171,6 +176,24 @@ static bool claim_heap(struct sweep *sweep)
     return true;
 }
 
+static bool claim_foreign(struct sweep *sweep)
+{
+    const struct cw_analysis_input *input = sweep->input;
+    struct cw_foreign foreign;
+    if (!cw_foreign_find(input->space, input->image, sweep->memory, &foreign) ||
+        !layer_create(sweep, LAYER_FOREIGN, foreign.range_count)) {
+        return false;
+    }
+    struct layer *layer = &sweep->layers[LAYER_FOREIGN];
+    for (size_t i = 0; i < foreign.range_count; i++) {
+        const struct cw_foreign_range *range = &foreign.ranges[i];
+        enum owner owner = OWNER_FOREIGN + range->kind;
+        layer_add(layer, (struct claim){range->start, range->size_bytes, owner, CW_NONE});
+    }
+    make_disjoint(layer);
+    return true;
+}
+
 static bool claim_stacks(struct sweep *sweep)
 {
     const struct cw_analysis_input *input = sweep->input;
@@ -180,7 +203,8 @@ static bool claim_stacks(struct sweep *sweep)
     struct layer *layer = &sweep->layers[LAYER_STACKS];
     for (size_t i = 0; i < input->stack_count; i++) {
         const struct cw_stack *stack = &input->stacks[i];
-        layer_add(layer, (struct claim){stack->start, stack->size_bytes, OWNER_STACK, CW_NONE});
+        enum owner owner = stack->thread_index == CW_NONE ? OWNER_CACHED_STACK : OWNER_STACK;
+        layer_add(layer, (struct claim){stack->start, stack->size_bytes, owner, CW_NONE});
     }
     make_disjoint(layer);
     return true;
@@ -465,8 +489,12 @@ static bool make_rows(struct sweep *sweep, struct cw_ledger *ledger)
     bool made = true;
     for (size_t i = 0; i < OWNER_COUNT && made; i++) {
         if (sweep->totals[i].bytes > 0) {
+            bool is_foreign = i >= OWNER_FOREIGN;
             struct cw_ledger_row row = {
-                owners[i].owner, owners[i].label, sweep->totals[i], sweep->zero_bytes[i]};
+                is_foreign ? cw_foreign_owner(i - OWNER_FOREIGN) : owners[i].owner,
+                is_foreign ? cw_foreign_label(i - OWNER_FOREIGN) : owners[i].label,
+                sweep->totals[i],
+                sweep->zero_bytes[i]};
             made = cw_vector_append(&rows, &row);
         }
     }
@@ -516,8 +544,8 @@ enum cw_status cw_ledger_create(const struct cw_analysis_input *input,
     struct sweep sweep = {.input = input, .heap = heap, .memory = memory, .ledger = &ledger};
     cw_vector_init(&sweep.named, memory->budget, sizeof(struct cw_ledger_row));
     cw_map_init(&sweep.named_index, memory->budget);
-    bool made = claim_heap(&sweep) && claim_stacks(&sweep) && claim_modules(&sweep) &&
-                sweep_space(&sweep, &ledger);
+    bool made = claim_heap(&sweep) && claim_foreign(&sweep) && claim_stacks(&sweep) &&
+                claim_modules(&sweep) && sweep_space(&sweep, &ledger);
     if (made && heap != NULL) {
         charge_chunks(&sweep, heap);
     }

@@ -16,6 +16,14 @@ struct cw_tally cw_heap_held(const struct cw_heap *heap)
     return held;
 }
 
+const char *cw_section_no_chunk(const struct cw_heap *heap)
+{
+    return heap->allocator != NULL
+               ? "The program holds no chunk."
+               : "No heap of glibc's malloc was found; other allocators' blocks "
+                 "are not looked into.";
+}
+
 /* Sum over all arenas of what lies in no chunk, and of what glibc calls system_mem. */
 static void sum_arenas(const struct cw_heap *heap, uint64_t *gap_bytes, uint64_t *system_bytes)
 {
@@ -153,6 +161,7 @@ static void add_arena(struct cw_report *report,
             cw_cell_count(arena->heap_count),
             cw_cell_text(arena->kind == CW_ARENA_MAIN ? "main" : "thread"),
             cw_cell_address(arena->address),
+            arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module),
         });
 }
 
@@ -175,6 +184,7 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
         {"heap_count", "heaps", 0},
         {"kind", "arena", 0},
         {"address", "at", 0},
+        {"module", "in", 0},
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "heap.arenas", "Arenas", COLUMNS(columns));

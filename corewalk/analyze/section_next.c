@@ -19,6 +19,9 @@ static const char *target_word(const struct cw_analysis_input *input, struct cw_
     if (path == NULL) {
         return "";
     }
+    if (input->target->has_no_path) {
+        return " -";
+    }
     if (is_plain_word(path)) {
         return cw_report_printf(report, " %s", path);
     }

@@ -140,11 +140,13 @@ void cw_section_populations(const struct cw_analysis_input *input,
     struct cw_tally held = cw_heap_held(input->heap);
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "populations", NULL, COLUMNS(columns));
-    section->title = cw_report_printf(report,
-                                      "What fills the heap: %s held in %s chunks",
-                                      cw_text_size(held.bytes, size),
-                                      cw_text_count(held.count, count));
-    section->empty_text = "The program holds no chunk.";
+    section->title = input->heap->allocator == NULL
+                         ? "What fills the heap"
+                         : cw_report_printf(report,
+                                            "What fills the heap: %s held in %s chunks",
+                                            cw_text_size(held.bytes, size),
+                                            cw_text_count(held.count, count));
+    section->empty_text = cw_section_no_chunk(input->heap);
     section->shown_row_limit = row_limit;
     for (uint32_t i = 0; i < classification->population_count; i++) {
         add_population(report, section, &classification->populations[i], held.bytes, (size_t)i + 1);

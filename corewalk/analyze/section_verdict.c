@@ -5,8 +5,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "analyze/completeness.h"
 #include "analyze/sections.h"
 #include "base/text.h"
+#include "heap/foreign.h"
+#include "image/runtime.h"
 
 /* A share from which on one thing explains the process. */
 #define DOMINANT_SHARE 0.5
@@ -113,21 +116,104 @@ static const struct cw_ledger_row *largest_other_row(const struct cw_ledger *led
     return largest;
 }
 
+/* The runtime whose memory a row is, or NULL. */
+static const struct cw_runtime_found *runtime_of_row(const struct grounds *grounds,
+                                                     const struct cw_ledger_row *row)
+{
+    for (size_t i = 0; row != NULL && i < CW_FOREIGN_KIND_COUNT; i++) {
+        if (strcmp(row->owner, cw_foreign_owner(i)) == 0) {
+            return cw_image_runtime(grounds->input->image, cw_foreign_runtime(i));
+        }
+    }
+    return NULL;
+}
+
+/* Was memory of the runtime found by its structures? Then the rest is most likely not its. */
+static bool has_row(const struct grounds *grounds, const struct cw_runtime *runtime)
+{
+    for (size_t i = 0; i < CW_FOREIGN_KIND_COUNT; i++) {
+        if (strcmp(cw_foreign_runtime(i), runtime->id) == 0 &&
+            cw_ledger_bytes_of(grounds->ledger, cw_foreign_owner(i)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The runtime that most likely has the anonymous memory: one in malloc's place, where glibc's holds
+ * nothing, else one with a heap of its own. NULL where none is seen.
+ */
+static const struct cw_runtime_found *likely_runtime(const struct grounds *grounds)
+{
+    size_t count;
+    const struct cw_runtime_found *found = cw_image_runtimes(grounds->input->image, &count);
+    bool has_glibc_heap = grounds->input->heap->allocator != NULL;
+    for (enum cw_runtime_kind kind = has_glibc_heap ? CW_RUNTIME_HEAP : CW_RUNTIME_MALLOC;
+         kind <= CW_RUNTIME_HEAP;
+         kind++) {
+        for (size_t i = 0; i < count; i++) {
+            if (found[i].runtime->kind == kind && !found[i].is_guess &&
+                !has_row(grounds, found[i].runtime)) {
+                return &found[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *absence_sentence(const struct grounds *grounds)
+{
+    const struct cw_runtime_found *found =
+        cw_is_complete(grounds->input) ? cw_image_replacement(grounds->input->image) : NULL;
+    return found == NULL
+               ? "No glibc heap was found: the program has an allocator of its own, or glibc's "
+                 "data cannot be seen."
+               : cw_report_printf(grounds->report,
+                                  "There is no heap of glibc's malloc: %s serves the program.",
+                                  found->runtime->name);
+}
+
+/* What has the memory, and what to look at it with. */
+static const char *other_sentences(const struct grounds *grounds, const struct cw_ledger_row *row)
+{
+    if (row == NULL) {
+        return "";
+    }
+    const struct cw_runtime_found *found = runtime_of_row(grounds, row);
+    const char *guess = "";
+    if (found == NULL && strcmp(row->owner, "anonymous") == 0) {
+        found = likely_runtime(grounds);
+        guess =
+            found == NULL
+                ? ""
+                : cw_report_printf(grounds->report, ", most likely of %s", found->runtime->name);
+    }
+    const char *advice =
+        found != NULL && found->runtime->advice != NULL
+            ? cw_report_printf(grounds->report, " To look inside: %s.", found->runtime->advice)
+            : "";
+    return cw_report_printf(grounds->report,
+                            " %s is %s, %s%s.%s",
+                            grounds->input->heap->allocator != NULL
+                                ? "Outside of that, the largest part"
+                                : "The largest part",
+                            row->label,
+                            size_text(grounds->report, row_in_use(row)),
+                            guess,
+                            advice);
+}
+
 static struct verdict judge_other(const struct grounds *grounds, const struct cw_ledger_row *row)
 {
-    bool has_heap = grounds->input->heap->allocator != NULL;
-    const char *heap_text =
-        has_heap ? heap_sentence(grounds)
-                 : "No glibc heap was found: the program has an allocator of its own, or glibc's "
-                   "data cannot be seen.";
-    const char *where = row == NULL
-                            ? ""
-                            : cw_report_printf(grounds->report,
-                                               " Outside of that, the largest part is %s: %s.",
-                                               row->label,
-                                               size_text(grounds->report, row_in_use(row)));
+    const char *heap_text = grounds->input->heap->allocator != NULL ? heap_sentence(grounds)
+                                                                    : absence_sentence(grounds);
+    const struct cw_runtime_found *found = runtime_of_row(grounds, row);
     return (struct verdict){
-        "not-heap", "not the heap", cw_report_printf(grounds->report, "%s%s", heap_text, where)};
+        "not-heap",
+        found == NULL ? "not the heap"
+                      : cw_report_printf(grounds->report, "not glibc's heap, but %s", row->label),
+        cw_report_printf(grounds->report, "%s%s", heap_text, other_sentences(grounds, row))};
 }
 
 /* ---- the heap ------------------------------------------------------------------------------ */

@@ -56,5 +56,8 @@ const char *cw_section_command(const struct cw_analysis_input *input,
 /* "timing": seconds of each phase, and the most memory that was held beside the core. */
 void cw_section_timing(const struct cw_analysis_input *input, struct cw_report *report);
 
+/* What a table of chunks says when it is empty: there is none, or nothing that was walked. */
+const char *cw_section_no_chunk(const struct cw_heap *heap);
+
 /* Bytes that the program holds: used and mmapped. */
 struct cw_tally cw_heap_held(const struct cw_heap *heap);

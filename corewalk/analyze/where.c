@@ -86,9 +86,13 @@ static bool in_stack(const struct cw_analysis_input *input, cw_addr address, str
     for (size_t i = 0; i < input->stack_count; i++) {
         const struct cw_stack *stack = &input->stacks[i];
         if (cw_range_has(stack->start, stack->size_bytes, address)) {
-            const struct cw_thread *thread = &input->target->threads[stack->thread_index];
             where->place = CW_PLACE_STACK;
             where->thread_index = stack->thread_index;
+            if (stack->thread_index == CW_NONE) {
+                snprintf(where->text, sizeof where->text, "stack of a thread that has ended");
+                return true;
+            }
+            const struct cw_thread *thread = &input->target->threads[stack->thread_index];
             snprintf(where->text,
                      sizeof where->text,
                      "stack of thread %" PRIu32 "%s",

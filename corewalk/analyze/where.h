@@ -17,7 +17,7 @@ struct cw_where {
     enum cw_place place;
     const struct cw_region *region; /* NULL when unmapped */
     uint32_t chunk_index;           /* CW_PLACE_CHUNK; else CW_NONE */
-    uint32_t thread_index;          /* CW_PLACE_STACK; else CW_NONE */
+    uint32_t thread_index;          /* CW_PLACE_STACK of a living thread; else CW_NONE */
     char text[200];                 /* for people; printable ASCII */
 };
 

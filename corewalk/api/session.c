@@ -151,10 +151,10 @@ int cw_session_finish_open(struct corewalk_session *session,
     return COREWALK_OK;
 }
 
-int corewalk_open_core(const char *path,
-                       const struct corewalk_options *options,
-                       struct corewalk_session **ret_session,
-                       struct corewalk_error *error)
+static int open_core(struct cw_core_input input,
+                     const struct corewalk_options *options,
+                     struct corewalk_session **ret_session,
+                     struct corewalk_error *error)
 {
     struct cw_error err = CW_ERROR_INIT;
     struct corewalk_options wanted = cw_session_options(options);
@@ -163,9 +163,30 @@ int corewalk_open_core(const char *path,
         return cw_error_export(&err, error);
     }
     double start = cw_clock_seconds();
-    cw_target_open_core(path, &session->memory, &session->coverage, &session->target, &err);
+    input.scratch_dir = wanted.scratch_dir;
+    input.max_scratch_bytes = wanted.max_scratch_bytes;
+    input.progress = &session->progress;
+    cw_target_open_core(&input, &session->memory, &session->coverage, &session->target, &err);
     session->phase_seconds[CW_PHASE_TARGET] = cw_clock_seconds() - start;
     return cw_session_finish_open(session, &wanted, &err, ret_session, error);
+}
+
+int corewalk_open_core(const char *path,
+                       const struct corewalk_options *options,
+                       struct corewalk_session **ret_session,
+                       struct corewalk_error *error)
+{
+    return open_core((struct cw_core_input){.path = path}, options, ret_session, error);
+}
+
+int corewalk_open_descriptor(int descriptor,
+                             const char *name,
+                             const struct corewalk_options *options,
+                             struct corewalk_session **ret_session,
+                             struct corewalk_error *error)
+{
+    struct cw_core_input input = {.path = name, .has_file = true, .file = descriptor};
+    return open_core(input, options, ret_session, error);
 }
 
 void corewalk_close(struct corewalk_session *session)

@@ -130,7 +130,7 @@ static void look_at(struct worker *worker, struct cw_chunk_view *view)
     view->data = worker->window_data + off;
     if (view->seen_bytes >= word_bytes) {
         view->first_word = cw_load_word(view->data, word_bytes);
-        view->head = head_of(context, view->first_word);
+        view->head = head_of(context, cw_space_pointer(context->space, view->first_word));
     }
 }
 

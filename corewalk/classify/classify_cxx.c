@@ -67,8 +67,8 @@ static bool match(const struct cw_classifier_run *run,
                   uint64_t *ret_key)
 {
     if (view->head == CW_HEAD_MODULE) {
-        *ret_key = view->first_word;
-        return is_class(run, view->first_word);
+        *ret_key = cw_space_pointer(run->context->space, view->first_word);
+        return is_class(run, *ret_key);
     }
     unsigned word_bytes = run->context->space->word_bytes;
     return view->first_word > 1 &&

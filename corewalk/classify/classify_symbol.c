@@ -128,10 +128,17 @@ static bool is_too_low(const struct state *state, uint64_t word)
 
 /* --- matching ------------------------------------------------------------------------------ */
 
-/* Into the struct of an arena? Those of threads lie in no module, so that this is main_arena. */
+/* Into the struct of an arena? Those of threads lie in no module, so only main ones matter. */
 static bool is_bin_link(const struct cw_heap *heap, uint64_t word)
 {
-    return heap->arena_count > 0 && cw_range_has(heap->arenas[0].address, ARENA_STRUCT_BYTES, word);
+    for (uint32_t i = 0; i < heap->arena_count; i++) {
+        const struct cw_heap_arena *arena = &heap->arenas[i];
+        if (arena->kind == CW_ARENA_MAIN &&
+            cw_range_has(arena->address, ARENA_STRUCT_BYTES, word)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool is_code(const struct cw_space *space, uint64_t word)
@@ -163,10 +170,11 @@ static bool match(const struct cw_classifier_run *run,
                   uint64_t *ret_key)
 {
     uint32_t *verdict = cw_word_cache_find(run->scratch, view->first_word);
+    cw_addr address = cw_space_pointer(run->context->space, view->first_word);
     if (*verdict == UNASKED) {
-        *verdict = is_pointer(run, view->first_word) ? IS_POINTER : IS_NONE;
+        *verdict = is_pointer(run, address) ? IS_POINTER : IS_NONE;
     }
-    *ret_key = view->first_word;
+    *ret_key = address;
     return *verdict == IS_POINTER;
 }
 

@@ -34,6 +34,16 @@ const struct corewalk_option common_options[] = {
      "SIZE",
      COREWALK_VALUE_SIZE,
      NULL},
+    {"max-scratch",
+     "unpack at most this much of a compressed core (default: what is free there)",
+     "SIZE",
+     COREWALK_VALUE_SIZE,
+     NULL},
+    {"scratch-dir",
+     "where compressed and piped cores are unpacked (default: TMPDIR, else /var/tmp)",
+     "DIR",
+     COREWALK_VALUE_TEXT,
+     NULL},
     {"threads", "use this many threads (default: all cores)", "N", COREWALK_VALUE_COUNT, NULL},
     {"width", "width of the page in columns (default 80)", "N", COREWALK_VALUE_COUNT, NULL},
     {"no-color",
@@ -57,6 +67,8 @@ enum common {
     COMMON_SYSROOT,
     COMMON_DEBUG_DIR,
     COMMON_MAX_MEMORY,
+    COMMON_MAX_SCRATCH,
+    COMMON_SCRATCH_DIR,
     COMMON_THREADS,
     COMMON_WIDTH,
     COMMON_NO_COLOR,
@@ -166,13 +178,18 @@ static bool set_threads(struct command *command, const char *value)
     return true;
 }
 
-static bool set_max_memory(struct command *command, const char *value)
+static bool set_size(const struct command *command,
+                     const char *name,
+                     const char *value,
+                     uint64_t *ret_bytes)
 {
-    if (corewalk_parse_size(value, &command->options.max_memory_bytes) != COREWALK_OK ||
-        command->options.max_memory_bytes == 0) {
-        return usage_error(
-            command->verb, "--max-memory takes a size like 4096, 64k or 1.5G, not ", value);
+    uint64_t bytes;
+    if (corewalk_parse_size(value, &bytes) != COREWALK_OK || bytes == 0) {
+        char text[80];
+        snprintf(text, sizeof text, "--%s takes a size like 4096, 64k or 1.5G, not ", name);
+        return usage_error(command->verb, text, value);
     }
+    *ret_bytes = bytes;
     return true;
 }
 
@@ -195,7 +212,12 @@ static bool set_common(struct command *command, enum common option, const char *
         command->options.debug_dir = value;
         return true;
     case COMMON_MAX_MEMORY:
-        return set_max_memory(command, value);
+        return set_size(command, "max-memory", value, &command->options.max_memory_bytes);
+    case COMMON_MAX_SCRATCH:
+        return set_size(command, "max-scratch", value, &command->options.max_scratch_bytes);
+    case COMMON_SCRATCH_DIR:
+        command->options.scratch_dir = value;
+        return true;
     case COMMON_THREADS:
         return set_threads(command, value);
     case COMMON_WIDTH:

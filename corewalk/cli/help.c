@@ -61,7 +61,8 @@ void help_overview(FILE *stream)
           "Usage: corewalk VERB [OPTION]... CORE [ARGUMENT]\n"
           "       corewalk [OPTION]... CORE  the same as: corewalk analyze ...\n"
           "       corewalk help [VERB]\n\n"
-          "To take a core of a running process: gcore PID (gdb's; it goes on afterwards).\n\n"
+          "To take a core of a running process: gcore PID (gdb's; it goes on afterwards).\n"
+          "CORE may be compressed (zstd, lz4, xz, gzip); - is standard input.\n\n"
           "Verbs:\n",
           stream);
     for (size_t i = 0; i < corewalk_verb_count(); i++) {

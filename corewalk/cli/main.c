@@ -76,10 +76,16 @@ static int run(struct corewalk_session *session, struct command *command, struct
     return exit_status_of(status, &outcome);
 }
 
+static bool is_standard_input(const struct command *command)
+{
+    return strcmp(command->core_path, "-") == 0;
+}
+
 /* The input is never the place of the result: neither the core nor the program's file. */
 static bool spares_input(const struct command *command)
 {
-    const char *inputs[] = {command->core_path, command->options.exe};
+    const char *core = is_standard_input(command) ? "/dev/stdin" : command->core_path;
+    const char *inputs[] = {core, command->options.exe};
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         if (output_overwrites(command->output_path, inputs[i])) {
             fprintf(stderr,
@@ -90,6 +96,16 @@ static bool spares_input(const struct command *command)
         }
     }
     return true;
+}
+
+static int open_session(const struct command *command,
+                        struct corewalk_session **ret_session,
+                        struct corewalk_error *error)
+{
+    return is_standard_input(command)
+               ? corewalk_open_descriptor(
+                     STDIN_FILENO, "standard input", &command->options, ret_session, error)
+               : corewalk_open_core(command->core_path, &command->options, ret_session, error);
 }
 
 static int open_and_run(struct command *command)
@@ -106,7 +122,7 @@ static int open_and_run(struct command *command)
     progress_enable(!command->is_quiet);
     progress_catch_interrupt();
     command->options.progress = progress_report;
-    int status = corewalk_open_core(command->core_path, &command->options, &session, &error);
+    int status = open_session(command, &session, &error);
     if (status != COREWALK_OK) {
         progress_clear();
         fprintf(stderr, "corewalk: %s\n", error.text);

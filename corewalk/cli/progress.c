@@ -54,6 +54,8 @@ int progress_report(void *context, const char *phase, uint64_t done, uint64_t to
         if (total > 0) {
             double share = (double)done / (double)total;
             fprintf(stderr, "\r\033[K%s: %.0f %%", phase, 100 * share);
+        } else if (done > 0) {
+            fprintf(stderr, "\r\033[K%s: %.1f MiB", phase, (double)done / (1 << 20));
         } else {
             fprintf(stderr, "\r\033[K%s ...", phase);
         }

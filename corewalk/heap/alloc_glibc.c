@@ -1,12 +1,15 @@
 /* The glibc allocator: the order in which its parts run. */
+#include <string.h>
+
 #include "base/checked.h"
 #include "heap/allocator.h"
 #include "heap/glibc.h"
 #include "heap/glibc_compare.h"
+#include "image/runtime.h"
 
 #define DETACHED_HOPS (UINT64_C(1) << 26)
 
-static void init(struct glibc *glibc, struct cw_heap_builder *builder)
+void glibc_init(struct glibc *glibc, struct cw_heap_builder *builder)
 {
     struct cw_budget *budget = builder->runs.budget;
     *glibc = (struct glibc){.builder = builder, .space = builder->space};
@@ -22,14 +25,21 @@ static void init(struct glibc *glibc, struct cw_heap_builder *builder)
     cw_vector_init(&glibc->tcaches, budget, sizeof(struct glibc_tcache));
 }
 
-static void release(void *state)
+void glibc_deinit(struct glibc *glibc)
 {
-    struct glibc *glibc = state;
     cw_vector_deinit(&glibc->arenas);
     cw_vector_deinit(&glibc->spans);
     cw_vector_deinit(&glibc->marks);
     cw_vector_deinit(&glibc->anchors);
     cw_vector_deinit(&glibc->tcaches);
+}
+
+static void release(void *state)
+{
+    struct glibc_copies *copies = state;
+    for (size_t i = 0; i < copies->count; i++) {
+        glibc_deinit(&copies->items[i]);
+    }
 }
 
 /* From 2.42 on libc sets its arena up even when another allocator takes its place. */
@@ -46,6 +56,19 @@ static bool was_used(const struct glibc *glibc)
 
 static void note_absence(const struct glibc *glibc)
 {
+    const struct cw_image *image = glibc->builder->image;
+    const struct cw_runtime_found *other = image != NULL ? cw_image_replacement(image) : NULL;
+    if (other != NULL) {
+        cw_note_add(glibc->builder->coverage,
+                    CW_WARNING,
+                    "no-glibc-heap",
+                    0,
+                    "no heap of glibc's malloc was found: %s serves the program (%s), and its "
+                    "blocks are not looked into",
+                    other->runtime->name,
+                    other->evidence);
+        return;
+    }
     cw_note_add(glibc->builder->coverage,
                 CW_WARNING,
                 "no-glibc-heap",
@@ -56,11 +79,49 @@ static void note_absence(const struct glibc *glibc)
                     : "glibc's malloc was never used: the program has an allocator of its own");
 }
 
-static bool find_parts(struct glibc *glibc)
+/* libc's own copy stays unused where this library's takes its place. */
+static bool is_debug_library(const struct glibc *glibc)
 {
-    if (!glibc_find_arenas(glibc)) {
+    static const char prefix[] = "libc_malloc_debug.so";
+    const struct cw_image *image = glibc->builder->image;
+    const struct cw_module *module =
+        image == NULL ? NULL : cw_image_module_at(image, glibc_arena_at(glibc, 0)->address);
+    return module != NULL && strncmp(module->name, prefix, sizeof prefix - 1) == 0;
+}
+
+static void find_mp(struct glibc *glibc)
+{
+    if (glibc->layout == NULL) {
+        return;
+    }
+    glibc->alignment = glibc->layout->alignment;
+    glibc->has_no_caches = is_debug_library(glibc);
+    glibc_find_mp(glibc);
+}
+
+/* Keeps, of several copies, those that have memory. */
+static void drop_unused(struct glibc_copies *copies)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < copies->count; i++) {
+        if (was_used(&copies->items[i])) {
+            struct glibc used = copies->items[i];
+            copies->items[i] = copies->items[kept];
+            copies->items[kept++] = used;
+        }
+    }
+    for (size_t i = cw_max(kept, 1); i < copies->count; i++) {
+        glibc_deinit(&copies->items[i]);
+    }
+    copies->count = cw_max(kept, 1);
+}
+
+static bool find_parts(struct glibc_copies *copies)
+{
+    if (!glibc_find_arenas(copies)) {
         return false;
     }
+    struct glibc *glibc = &copies->items[0];
     if (glibc->layout != NULL) {
         glibc->alignment = glibc->layout->alignment;
     }
@@ -72,13 +133,24 @@ static bool find_parts(struct glibc *glibc)
         note_absence(glibc);
         return true;
     }
-    glibc_find_mp(glibc);
+    for (size_t i = 0; i < copies->count; i++) {
+        find_mp(&copies->items[i]);
+    }
+    drop_unused(copies);
     if (!was_used(glibc)) {
         note_absence(glibc);
         glibc->arenas.count = 0;
         return true;
     }
-    return glibc_find_spans(glibc) && glibc_add_runs(glibc);
+    if (!glibc_find_spans(copies)) {
+        return false;
+    }
+    for (size_t i = 0; i < copies->count; i++) {
+        if (!glibc_add_runs(&copies->items[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Why a part has said false. */
@@ -91,30 +163,36 @@ static enum cw_status fail(const struct glibc *glibc, struct cw_error *err, cons
 
 static enum cw_status find(struct cw_heap_builder *builder, void **ret_state, struct cw_error *err)
 {
-    struct glibc *glibc = cw_arena_alloc(builder->heap->memory, sizeof *glibc);
-    if (glibc == NULL) {
+    struct glibc_copies *copies = cw_arena_alloc(builder->heap->memory, sizeof *copies);
+    if (copies == NULL) {
         return cw_error_set_memory(err, "the search for glibc's heap");
     }
-    init(glibc, builder);
-    bool done = find_parts(glibc);
+    struct glibc *glibc = &copies->items[0];
+    glibc_init(glibc, builder);
+    glibc->copies = copies;
+    copies->count = 1;
+    bool done = find_parts(copies);
     if (done && glibc->arenas.count > 0) {
-        *ret_state = glibc;
+        *ret_state = copies;
         return CW_OK;
     }
     enum cw_status status = done ? CW_OK : fail(glibc, err, "the list of glibc's arenas");
-    release(glibc);
+    release(copies);
     return status;
 }
 
 static enum cw_status walk(struct cw_heap_builder *builder, void *state, struct cw_error *err)
 {
-    struct glibc *glibc = state;
+    struct glibc_copies *copies = state;
     if (!cw_progress_report(builder->progress, "heap", 0, 2)) {
         return cw_error_set(err, CW_ERROR_CANCELLED, "cancelled before the walk over the heap");
     }
-    enum cw_status status = glibc_walk_spans(glibc, err);
-    if (status == CW_OK && !glibc_find_mmapped(glibc)) {
-        return fail(glibc, err, "the list of mmapped chunks");
+    enum cw_status status = CW_OK;
+    for (size_t i = 0; i < copies->count && status == CW_OK; i++) {
+        status = glibc_walk_spans(&copies->items[i], err);
+    }
+    if (status == CW_OK && !glibc_find_mmapped(copies)) {
+        return fail(&copies->items[0], err, "the list of mmapped chunks");
     }
     return status;
 }
@@ -131,23 +209,36 @@ static void apply_marks(struct glibc *glibc, bool unknown_ones)
     }
 }
 
-static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct cw_error *err)
+static bool mark_free(struct glibc *glibc)
 {
-    struct glibc *glibc = state;
-    if (!cw_progress_report(builder->progress, "heap", 1, 2)) {
-        return cw_error_set(err, CW_ERROR_CANCELLED, "cancelled after the walk over the heap");
-    }
     apply_marks(glibc, false);
     if (!glibc_find_tcaches(glibc)) {
-        return cw_error_set_memory(err, "the list of thread caches");
+        return false;
     }
     glibc_vote_fastbins(glibc);
     glibc_settle_linking(glibc);
     glibc_mark_tcaches(glibc);
     glibc_mark_fastbins(glibc);
     glibc_mark_bins(glibc);
-    apply_marks(glibc, true);
-    glibc_count_lost(glibc);
+    return true;
+}
+
+static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct cw_error *err)
+{
+    struct glibc_copies *copies = state;
+    if (!cw_progress_report(builder->progress, "heap", 1, 2)) {
+        return cw_error_set(err, CW_ERROR_CANCELLED, "cancelled after the walk over the heap");
+    }
+    for (size_t i = 0; i < copies->count; i++) {
+        if (!mark_free(&copies->items[i])) {
+            return cw_error_set_memory(err, "the list of thread caches");
+        }
+    }
+    glibc_settle_unbinned(copies);
+    for (size_t i = 0; i < copies->count; i++) {
+        apply_marks(&copies->items[i], true);
+    }
+    glibc_count_lost(copies);
     return CW_OK;
 }
 
@@ -208,7 +299,7 @@ static void sum_gaps(struct cw_heap_builder *builder)
 static void verify_arena(struct glibc *glibc, size_t index)
 {
     struct cw_heap_builder *builder = glibc->builder;
-    struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, index);
+    struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, glibc->first_arena + index);
     uint64_t sum = arena->gap_bytes;
     for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
         sum += arena->by_state[state].bytes;
@@ -273,7 +364,7 @@ static void verify_tops(const struct glibc *glibc)
 {
     for (size_t i = 0; i < glibc->spans.count; i++) {
         const struct glibc_span *span = glibc_span_at(glibc, i);
-        const struct glibc_arena *arena = glibc_arena_at(glibc, span->arena_index);
+        const struct glibc_arena *arena = glibc_arena_of(glibc, span);
         uint64_t size_word;
         if (span->top == 0 || arena->was_busy ||
             !cw_space_read_word(glibc->space, span->top + glibc->word_bytes, &size_word)) {
@@ -287,22 +378,50 @@ static void verify_tops(const struct glibc *glibc)
     }
 }
 
-static void verify(struct cw_heap_builder *builder, void *state)
+/* Says which copies of malloc were walked, where that is not libc's alone. */
+static void describe_copies(const struct glibc_copies *copies)
 {
-    struct glibc *glibc = state;
-    describe_layout(glibc);
-    sum_gaps(builder);
-    for (size_t i = 0; i < builder->arenas.count; i++) {
+    struct cw_heap *heap = copies->items[0].builder->heap;
+    for (size_t i = 0; i < copies->count && heap->layout.evidence != NULL; i++) {
+        const struct glibc *glibc = &copies->items[i];
+        const struct cw_heap_arena *arena =
+            cw_vector_at(&glibc->builder->arenas, glibc->first_arena);
+        if (i == 0 && !glibc->has_no_caches) {
+            continue;
+        }
+        heap->layout.evidence = cw_arena_printf(heap->memory,
+                                                "%s; %s %s, its main arena at 0x%" PRIx64,
+                                                heap->layout.evidence,
+                                                i == 0 ? "the malloc of" : "another malloc in",
+                                                arena->module == NULL ? "memory" : arena->module,
+                                                arena->address);
+    }
+}
+
+static void verify_copy(struct glibc *glibc)
+{
+    for (size_t i = 0; i < glibc->arenas.count; i++) {
         verify_arena(glibc, i);
     }
     verify_tops(glibc);
     if (glibc->mp.address == 0) {
-        cw_note_add(builder->coverage,
+        cw_note_add(glibc->builder->coverage,
                     CW_WARNING,
                     "no-mp",
                     0,
                     "glibc's parameters (mp_) were not found: whether all mmapped chunks were "
                     "found cannot be checked");
+    }
+}
+
+static void verify(struct cw_heap_builder *builder, void *state)
+{
+    struct glibc_copies *copies = state;
+    describe_layout(&copies->items[0]);
+    describe_copies(copies);
+    sum_gaps(builder);
+    for (size_t i = 0; i < copies->count; i++) {
+        verify_copy(&copies->items[i]);
     }
 }
 

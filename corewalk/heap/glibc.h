@@ -7,7 +7,12 @@
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
- *   compare  symbols and banner against memory                key      what caches have lost
+ *   share    brk memory of several mains               compare   symbols and banner against memory
+ *   key      what caches have lost
+ *
+ * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
+ * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
+ * circle of arenas, its own mp_ and layout; all of them fill one builder.
  */
 #pragma once
 
@@ -49,6 +54,8 @@ struct glibc_mp {
     uint64_t tcache_count; /* 0: unknown */
 };
 
+enum { GLIBC_COPY_LIMIT = 16 };
+
 enum glibc_span_kind {
     GLIBC_SPAN_MAIN,        /* brk memory, or what mmap gave in its stead */
     GLIBC_SPAN_NEWEST_HEAP, /* of a thread arena, with its top */
@@ -61,8 +68,8 @@ struct glibc_span {
     cw_addr end;
     cw_addr top; /* the arena's top lies in here at this address; 0: elsewhere, or unknown */
     enum glibc_span_kind kind;
-    uint32_t arena_index;
-    uint32_t first_run; /* into the builder's runs */
+    uint32_t arena_index; /* into the builder's arenas */
+    uint32_t first_run;   /* into the builder's runs */
     uint32_t run_count;
 };
 
@@ -86,8 +93,13 @@ struct glibc_window {
     const uint8_t *data;
 };
 
+struct glibc_copies;
+
+/* One copy of malloc. */
 struct glibc {
     struct cw_heap_builder *builder;
+    struct glibc_copies *copies; /* that it is one of */
+    uint32_t first_arena;        /* of its arenas, in the builder */
     struct cw_space *space;
     uint64_t word_bytes;
     uint64_t header_bytes; /* 2 words: from the chunk to what malloc returned */
@@ -97,8 +109,6 @@ struct glibc {
     const struct glibc_layout *layout;
     struct glibc_mp mp;
     uint64_t heap_max_bytes;
-    cw_addr data_start; /* the module data that holds the main arena; 0: unknown */
-    uint64_t data_bytes;
     enum glibc_linking linking;
     enum glibc_tcache_form tcache_form;
     uint64_t plain_votes;
@@ -112,13 +122,35 @@ struct glibc {
     bool has_anchors;
     uint64_t resync_hops_left;
     uint64_t detached_hops_left; /* that may be spent on what turns out to be no piece */
+    bool has_no_caches;          /* libc_malloc_debug.so's copy is compiled without tcache */
+    bool has_unread_list;        /* some free list could not be followed to its end */
     bool was_cancelled;
     uint32_t break_count; /* times that a walk had to be resumed */
+};
+
+/* All copies of malloc in the process; [0] holds the most memory. */
+struct glibc_copies {
+    struct glibc items[GLIBC_COPY_LIMIT];
+    size_t count; /* at least 1, even when that one has no arena */
 };
 
 static inline struct glibc_arena *glibc_arena_at(const struct glibc *glibc, size_t index)
 {
     return cw_vector_at(&glibc->arenas, index);
+}
+
+/* The arena of a span. */
+static inline struct glibc_arena *glibc_arena_of(const struct glibc *glibc,
+                                                 const struct glibc_span *span)
+{
+    return glibc_arena_at(glibc, span->arena_index - glibc->first_arena);
+}
+
+/* Is the builder's arena one of this copy? */
+static inline bool glibc_has_arena(const struct glibc *glibc, uint32_t arena_index)
+{
+    return arena_index >= glibc->first_arena &&
+           arena_index - glibc->first_arena < glibc->arenas.count;
 }
 
 static inline struct glibc_span *glibc_span_at(const struct glibc *glibc, size_t index)
@@ -161,10 +193,15 @@ static inline bool glibc_is_chunk_aligned(const struct glibc *glibc, cw_addr add
 /* ---- the parts, in the order in which they run --------------------------------------------- */
 
 /*
- * Finds the arenas and narrows the candidates. False: out of memory, or cancelled (was_cancelled).
- * None: arenas stays empty.
+ * Finds the arenas of each copy and narrows its candidates. The first of the copies must be
+ * initialised; the others are made like it. False: out of memory, or cancelled (was_cancelled of
+ * the first copy). No arena at all: one copy, whose arenas stay empty.
  */
-bool glibc_find_arenas(struct glibc *glibc);
+bool glibc_find_arenas(struct glibc_copies *copies);
+
+/* A copy without arenas yet. */
+void glibc_init(struct glibc *glibc, struct cw_heap_builder *builder);
+void glibc_deinit(struct glibc *glibc);
 
 /*
  * When there is no main arena: its memory alone, as an arena without an address. False: out of
@@ -178,14 +215,55 @@ void glibc_find_mp(struct glibc *glibc);
 /* The end of consecutive writable memory, whether held or not, that begins at the address. */
 cw_addr glibc_stretch_end(const struct cw_space *space, cw_addr address);
 
-/* Lays out the spans of all arenas, and their ranges. False: out of memory. */
-bool glibc_find_spans(struct glibc *glibc);
+/* Lays out the spans of all copies' arenas, and their ranges. False: out of memory. */
+bool glibc_find_spans(struct glibc_copies *copies);
 
 /*
  * Adds the spans of a main arena that brk does not account for: of its memory, `covered_bytes` are
- * in spans already. False: out of memory.
+ * in spans already. *ret_missing_bytes: what was not found either. False: out of memory.
  */
-bool glibc_find_detached(struct glibc *glibc, uint32_t arena_index, uint64_t covered_bytes);
+bool glibc_find_detached(struct glibc *glibc,
+                         uint32_t arena_index,
+                         uint64_t covered_bytes,
+                         uint64_t *ret_missing_bytes);
+
+/* Where a piece of a main arena's memory ends. */
+struct glibc_piece_end {
+    cw_addr end;                /* behind its top, or its fenceposts */
+    const struct glibc *top_of; /* whose top it is; NULL: it ends with fenceposts, or breaks off */
+};
+
+enum glibc_fence_rule {
+    GLIBC_FENCE_ANYWHERE,
+    GLIBC_FENCE_AT_PAGE_END, /* as at the end of what mmap gave */
+};
+
+/*
+ * Follows the piece whose first chunk is at `chunk`, up to `limit`. False: it is none. Hops are
+ * taken from those that the copy has left.
+ */
+bool glibc_find_piece_end(struct glibc *glibc,
+                          struct glibc_window *window,
+                          cw_addr chunk,
+                          cw_addr limit,
+                          enum glibc_fence_rule rule,
+                          struct glibc_piece_end *ret_end);
+
+/*
+ * Whose free lists know of chunks in [start, end)? Of several copies of malloc; `usual` when none
+ * or more than one do.
+ */
+struct glibc *glibc_owner_of_piece(struct glibc_copies *copies,
+                                   struct glibc *usual,
+                                   cw_addr start,
+                                   cw_addr end);
+
+/*
+ * Lays out brk memory that the main arenas of several copies share: between them it is cut at
+ * fenceposts. Sets ret_is_shared[i] for the copies whose brk memory was laid out so. False: out of
+ * memory.
+ */
+bool glibc_find_shared(struct glibc_copies *copies, bool *ret_is_shared);
 
 /* Adds the runs of all spans. False: out of memory. */
 bool glibc_add_runs(struct glibc *glibc);
@@ -193,8 +271,11 @@ bool glibc_add_runs(struct glibc *glibc);
 /* Tiles the spans. */
 enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err);
 
-/* Adds the mmapped chunks. False: out of memory, or cancelled (was_cancelled). */
-bool glibc_find_mmapped(struct glibc *glibc);
+/*
+ * Adds the mmapped chunks of all copies: nothing says which copy one belongs to. False: out of
+ * memory, or cancelled (was_cancelled of the first copy).
+ */
+bool glibc_find_mmapped(struct glibc_copies *copies);
 
 /* ---- states, once the table stands --------------------------------------------------------- */
 
@@ -226,6 +307,8 @@ void glibc_mark_tcaches(struct glibc *glibc);
 void glibc_mark_fastbins(struct glibc *glibc);
 void glibc_mark_bins(struct glibc *glibc);
 
-/* Counts, where caches have lost chunks, those that are marked like cached ones: a coverage note.
- */
-void glibc_count_lost(struct glibc *glibc);
+/* Settles what is free to its successor but was met in no bin of any copy. */
+void glibc_settle_unbinned(const struct glibc_copies *copies);
+
+/* Counts, where caches have lost chunks, those that are marked like cached ones: a note. */
+void glibc_count_lost(const struct glibc_copies *copies);

@@ -9,6 +9,8 @@
  * The main arena is data of libc, or of a static executable; so module data is searched first, and
  * all other writable memory only when nothing was found there.
  */
+#include <stdlib.h>
+
 #include "base/map.h"
 #include "heap/glibc.h"
 
@@ -21,8 +23,17 @@ enum {
     LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
 };
 
+/* Arenas that lead to each other: those of one copy of malloc. */
+struct circle {
+    struct cw_vector arenas; /* struct glibc_arena */
+    uint64_t number;
+    uint64_t bins_off;
+    uint64_t system_bytes;
+    bool is_closed;
+};
+
 struct search {
-    struct glibc *glibc;
+    struct glibc *glibc; /* what all copies have in common */
     struct glibc_window window;
     cw_addr tried_bins;    /* the last candidate, so as not to try its other runs */
     struct cw_map visited; /* arenas, under each distance: number of the last circle with it */
@@ -30,10 +41,8 @@ struct search {
     uint64_t steps_left;
     unsigned shortest_run;
     uint64_t tries_left;
-    struct cw_vector best;
-    uint64_t best_circle;
-    uint64_t best_bins_off;
-    uint64_t best_weight;
+    struct circle kept[GLIBC_COPY_LIMIT]; /* the closed ones, or else the best of the others */
+    size_t kept_count;
     bool failed; /* out of memory, or cancelled */
 };
 
@@ -254,24 +263,49 @@ static bool has_attached(struct search *search, const struct cw_vector *arenas, 
 
 /* ---- the search ---------------------------------------------------------------------------- */
 
-static void keep_better(struct search *search,
+/* The kept circle that a new one takes the place of, or NULL: it is worse than all of them. */
+static struct circle *place_for(struct search *search, const struct circle *circle)
+{
+    bool has_closed = search->kept_count > 0 && search->kept[0].is_closed;
+    if (search->kept_count == 0) {
+        search->kept[search->kept_count++] = (struct circle){0};
+        return &search->kept[0];
+    }
+    if (has_closed && circle->is_closed && search->kept_count < GLIBC_COPY_LIMIT) {
+        struct circle *place = &search->kept[search->kept_count++];
+        *place = (struct circle){0};
+        return place;
+    }
+    if (has_closed != circle->is_closed) {
+        return has_closed ? NULL : &search->kept[0];
+    }
+    struct circle *least = &search->kept[0];
+    for (size_t i = 1; i < search->kept_count; i++) {
+        least = search->kept[i].system_bytes < least->system_bytes ? &search->kept[i] : least;
+    }
+    return circle->system_bytes > least->system_bytes ? least : NULL;
+}
+
+/* Takes the arenas over, or leaves them. */
+static void keep_circle(struct search *search,
                         struct cw_vector *arenas,
                         uint64_t bins_off,
-                        unsigned sureness)
+                        bool is_closed)
 {
+    struct circle circle = {.arenas = *arenas,
+                            .number = search->circle_count,
+                            .bins_off = bins_off,
+                            .is_closed = is_closed};
     read_sums(search, arenas, has_attached(search, arenas, bins_off));
-    uint64_t weight = (uint64_t)sureness << 60;
     for (size_t i = 0; i < arenas->count; i++) {
         const struct glibc_arena *arena = cw_vector_at(arenas, i);
-        weight += cw_min(arena->system_bytes, UINT64_C(1) << 47);
+        circle.system_bytes += cw_min(arena->system_bytes, UINT64_C(1) << 47);
     }
-    if (search->best.count == 0 || weight > search->best_weight) {
-        struct cw_vector worse = search->best;
-        search->best = *arenas;
-        *arenas = worse;
-        search->best_weight = weight;
-        search->best_bins_off = bins_off;
-        search->best_circle = search->circle_count;
+    struct circle *place = place_for(search, &circle);
+    if (place != NULL) {
+        cw_vector_deinit(&place->arenas);
+        *place = circle;
+        cw_vector_init(arenas, search->glibc->arenas.budget, sizeof(struct glibc_arena));
     }
 }
 
@@ -293,10 +327,20 @@ static void try_bins(struct search *search, cw_addr bins)
         }
         unsigned sureness = follow_circle(search, bins, tried, &arenas);
         if (sureness > 0) {
-            keep_better(search, &arenas, tried, sureness);
+            keep_circle(search, &arenas, tried, sureness == 2);
         }
     }
     cw_vector_deinit(&arenas);
+}
+
+static bool is_kept(const struct search *search, cw_addr bins)
+{
+    for (size_t i = 0; i < search->kept_count; i++) {
+        if (circle_of(search, bins, search->kept[i].bins_off) == search->kept[i].number) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /*
@@ -307,9 +351,7 @@ static void try_run(struct search *search, cw_addr pair)
 {
     uint64_t stride = 2 * search->glibc->word_bytes;
     uint64_t span = (uint64_t)GLIBC_BIN_COUNT * stride;
-    if (search->best_circle != 0 &&
-        circle_of(search, search->tried_bins, search->best_bins_off) == search->best_circle &&
-        cw_range_has(search->tried_bins, span, pair)) {
+    if (cw_range_has(search->tried_bins, span, pair) && is_kept(search, search->tried_bins)) {
         return;
     }
     unsigned fewest = WORST_BAD_BINS + 1;
@@ -418,13 +460,13 @@ static bool lies_in_heap(const struct glibc *glibc, cw_addr address)
  * The main arena is the one in module data. Where no mapping says what that is, it is the first
  * that has no heap around it and does not lie like one that had.
  */
-static void choose_main(struct search *search)
+static bool choose_main(const struct search *search, const struct circle *circle)
 {
     const struct cw_space *space = search->glibc->space;
     struct glibc_arena *chosen = NULL;
     bool is_in_module = false;
-    for (size_t i = 0; i < search->best.count && !is_in_module; i++) {
-        struct glibc_arena *arena = cw_vector_at(&search->best, i);
+    for (size_t i = 0; i < circle->arenas.count && !is_in_module; i++) {
+        struct glibc_arena *arena = cw_vector_at(&circle->arenas, i);
         const struct cw_region *region = cw_space_find(space, arena->address);
         if (arena->first_heap != 0 || region == NULL) {
             continue;
@@ -437,8 +479,13 @@ static void choose_main(struct search *search)
     if (chosen != NULL) {
         chosen->is_main = true;
     }
-    for (size_t i = 0; i < search->best.count; i++) {
-        const struct glibc_arena *arena = cw_vector_at(&search->best, i);
+    return chosen != NULL;
+}
+
+static void report_strays(const struct search *search, const struct circle *circle)
+{
+    for (size_t i = 0; i < circle->arenas.count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(&circle->arenas, i);
         if (!arena->is_main && arena->first_heap == 0) {
             cw_note_add(search->glibc->builder->findings,
                         CW_SEVERE,
@@ -453,14 +500,13 @@ static void choose_main(struct search *search)
 }
 
 /* What the arenas that were found say about the layout. */
-static void narrow(struct search *search)
+static void narrow(struct search *search, struct glibc *glibc, const struct circle *circle)
 {
-    struct glibc *glibc = search->glibc;
-    glibc_narrow(&glibc->candidates, glibc_with_bins_off(search->best_bins_off));
-    bool attached = has_attached(search, &search->best, search->best_bins_off);
+    glibc_narrow(&glibc->candidates, glibc_with_bins_off(circle->bins_off));
+    bool attached = has_attached(search, &circle->arenas, circle->bins_off);
     glibc_narrow(&glibc->candidates, glibc_with_attached_threads(attached));
-    for (size_t i = 0; i < search->best.count; i++) {
-        const struct glibc_arena *arena = cw_vector_at(&search->best, i);
+    for (size_t i = 0; i < circle->arenas.count; i++) {
+        const struct glibc_arena *arena = cw_vector_at(&circle->arenas, i);
         if (arena->first_heap != 0) {
             glibc_narrow(&glibc->candidates,
                          glibc_with_heap_info_bytes(arena->address - arena->first_heap));
@@ -469,23 +515,60 @@ static void narrow(struct search *search)
     glibc->layout = glibc_pick(glibc->candidates);
 }
 
-bool glibc_find_arenas(struct glibc *glibc)
+static int compare_circles(const void *a, const void *b)
 {
+    const struct circle *x = a;
+    const struct circle *y = b;
+    if (x->system_bytes != y->system_bytes) {
+        return x->system_bytes > y->system_bytes ? -1 : 1;
+    }
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* Makes a copy of each circle; behind the first one, only of those that have a main arena. */
+static void make_copies(struct search *search, struct glibc_copies *copies)
+{
+    struct cw_heap_builder *builder = search->glibc->builder;
+    qsort(search->kept, search->kept_count, sizeof search->kept[0], compare_circles);
+    copies->count = 0;
+    for (size_t i = 0; i < search->kept_count; i++) {
+        struct circle *circle = &search->kept[i];
+        bool has_main = choose_main(search, circle);
+        if (i > 0 && !has_main) {
+            cw_vector_deinit(&circle->arenas);
+            continue;
+        }
+        report_strays(search, circle);
+        cw_vector_sort(&circle->arenas, compare_arenas);
+        struct glibc *glibc = &copies->items[copies->count++];
+        if (copies->count > 1) {
+            glibc_init(glibc, builder);
+            glibc->copies = copies;
+        }
+        narrow(search, glibc, circle);
+        cw_vector_deinit(&glibc->arenas);
+        glibc->arenas = circle->arenas;
+    }
+    copies->count = copies->count == 0 ? 1 : copies->count;
+}
+
+bool glibc_find_arenas(struct glibc_copies *copies)
+{
+    struct glibc *glibc = &copies->items[0];
     struct search search = {
         .glibc = glibc, .window = {.space = glibc->space}, .steps_left = CIRCLE_STEPS};
     cw_map_init(&search.visited, glibc->arenas.budget);
-    cw_vector_init(&search.best, glibc->arenas.budget, sizeof(struct glibc_arena));
     search.shortest_run = SHORTEST_RUN;
     search.tries_left = UINT64_MAX;
     search_module_data(&search);
-    if (search.best.count == 0 && !search.failed) {
+    if (search.kept_count == 0 && !search.failed) {
         search.shortest_run = 1;
         search.tries_left = LONE_TRIES;
         search_module_data(&search);
         search.shortest_run = SHORTEST_RUN;
         search.tries_left = UINT64_MAX;
     }
-    if (search.best.count == 0 && !search.failed) {
+    if (search.kept_count == 0 && !search.failed) {
         search_everywhere(&search);
     }
     cw_map_deinit(&search.visited);
@@ -496,12 +579,6 @@ bool glibc_find_arenas(struct glibc *glibc)
                     0,
                     "memory is full of what looks like arenas: not all of them were looked at");
     }
-    choose_main(&search);
-    cw_vector_sort(&search.best, compare_arenas);
-    if (search.best.count > 0) {
-        narrow(&search);
-    }
-    cw_vector_deinit(&glibc->arenas);
-    glibc->arenas = search.best;
+    make_copies(&search, copies);
     return !search.failed;
 }

@@ -249,31 +249,37 @@ static void walk_bins(struct lists *lists)
     }
 }
 
-/* Chunks that are free to their successor, but were met in no bin. */
-static void settle_rest(struct lists *lists)
+void glibc_settle_unbinned(const struct glibc_copies *copies)
 {
-    const struct cw_chunk_table *table = &lists->glibc->builder->heap->chunks;
+    const struct glibc *first_copy = &copies->items[0];
+    const struct cw_chunk_table *table = &first_copy->builder->heap->chunks;
     uint64_t count = 0;
     uint32_t first = CW_NONE;
     if (table->chunk_count == 0) {
         return;
     }
-    uint8_t *end = lists->states + table->chunk_count;
-    for (uint8_t *state = lists->states; state < end; state++) {
+    uint8_t *states = glibc_states(first_copy);
+    uint8_t *end = states + table->chunk_count;
+    for (uint8_t *state = states; state < end; state++) {
         state = memchr(state, CW_CHUNK_UNKNOWN, (size_t)(end - state));
         if (state == NULL) {
             break;
         }
         *state = CW_CHUNK_BINNED;
-        first = count == 0 ? (uint32_t)(state - lists->states) : first;
+        first = count == 0 ? (uint32_t)(state - states) : first;
         count++;
     }
-    for (size_t i = 0; i < lists->glibc->marks.count; i++) {
-        const struct glibc_mark *mark = cw_vector_at(&lists->glibc->marks, i);
-        count -= mark->state == CW_CHUNK_UNKNOWN && count > 0 ? 1 : 0;
+    bool is_incomplete = false;
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct glibc *glibc = &copies->items[i];
+        is_incomplete |= glibc->has_unread_list || glibc->break_count > 0;
+        for (size_t k = 0; k < glibc->marks.count; k++) {
+            const struct glibc_mark *mark = cw_vector_at(&glibc->marks, k);
+            count -= mark->state == CW_CHUNK_UNKNOWN && count > 0 ? 1 : 0;
+        }
     }
-    if (count > UNBINNED_TOLERATED && !lists->is_incomplete && lists->glibc->break_count == 0) {
-        cw_note_add(lists->glibc->builder->findings,
+    if (count > UNBINNED_TOLERATED && !is_incomplete) {
+        cw_note_add(first_copy->builder->findings,
                     CW_WARNING,
                     "free-not-binned",
                     cw_chunk_table_get(table, first).start,
@@ -299,5 +305,5 @@ void glibc_mark_bins(struct glibc *glibc)
         walk_bins(&lists);
         lists.is_incomplete |= lists.arena->was_busy;
     }
-    settle_rest(&lists);
+    glibc->has_unread_list = lists.is_incomplete;
 }

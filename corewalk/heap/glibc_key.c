@@ -15,7 +15,7 @@ enum {
 };
 
 struct poll {
-    struct glibc *glibc;
+    const struct glibc *glibc;
     struct glibc_window window;
     uint64_t key; /* the candidate of a majority */
     uint64_t lead;
@@ -83,16 +83,25 @@ static bool learn(struct poll *poll)
     return poll->with_key.count >= poll->voters.count - poll->voters.count / 4;
 }
 
-void glibc_count_lost(struct glibc *glibc)
+void glibc_count_lost(const struct glibc_copies *copies)
 {
-    struct poll poll = {.glibc = glibc, .window = {.space = glibc->space}};
-    if (!glibc->has_lost_cached || !learn(&poll)) {
+    struct poll poll = {0};
+    for (size_t i = 0; i < copies->count && poll.glibc == NULL; i++) {
+        if (copies->items[i].has_lost_cached) {
+            poll = (struct poll){.glibc = &copies->items[i]};
+        }
+    }
+    if (poll.glibc == NULL) {
+        return;
+    }
+    poll.window.space = poll.glibc->space;
+    if (!learn(&poll)) {
         return;
     }
     poll.with_key = (struct cw_tally){0};
     look_at_all(&poll, CW_CHUNK_USED, count);
     if (poll.with_key.count > 0) {
-        cw_note_add(glibc->builder->coverage,
+        cw_note_add(poll.glibc->builder->coverage,
                     CW_INFO,
                     "probably-cached",
                     0,

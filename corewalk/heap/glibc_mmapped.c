@@ -25,10 +25,14 @@ struct mapping {
     uint64_t total_bytes;
     cw_addr chunk;
     bool is_near_stack; /* its memory also holds a thread's stack pointer */
+    bool is_refuted;    /* mp_ counts one less: the program's data, which looks like a header */
 };
 
 struct scan {
-    struct glibc *glibc;
+    struct glibc *glibc;     /* the first copy: all have the same layout */
+    struct cw_vector spans;  /* struct glibc_span of all copies, by address */
+    struct cw_tally counted; /* by the copies' mp_ */
+    bool is_counted;         /* each has one */
     struct glibc_window window;
     struct cw_vector found; /* struct mapping */
     struct cw_tally sure;   /* of them: not near a stack */
@@ -136,19 +140,19 @@ static bool find_mapping(struct scan *scan, cw_addr page, cw_addr end, struct ma
 }
 
 /* The first span that ends behind the address, or NULL. */
-static const struct glibc_span *span_behind(const struct glibc *glibc, cw_addr address)
+static const struct glibc_span *span_behind(const struct scan *scan, cw_addr address)
 {
     size_t low = 0;
-    size_t high = glibc->spans.count;
+    size_t high = scan->spans.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (glibc_span_at(glibc, middle)->end <= address) {
+        if (((struct glibc_span *)cw_vector_at(&scan->spans, middle))->end <= address) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return low < glibc->spans.count ? glibc_span_at(glibc, low) : NULL;
+    return low < scan->spans.count ? cw_vector_at(&scan->spans, low) : NULL;
 }
 
 /* Does a live stack, or thread block, reach into the memory? */
@@ -169,20 +173,21 @@ static bool holds_stack(const struct glibc *glibc, cw_addr start, uint64_t size)
  * Is that what mp_ counts? From 2.43 on each mremap leaves two words too many in its sum. Fewer
  * than a page of them cannot hide that a mapping was read with a wrong size: that is `surely` all.
  */
-static bool is_all(const struct glibc *glibc, struct cw_tally tally, bool surely)
+static bool is_all(const struct scan *scan, struct cw_tally tally, bool surely)
 {
-    const struct glibc_mp *mp = &glibc->mp;
-    if (mp->address == 0 || tally.count != mp->n_mmaps || tally.bytes > mp->mmapped_bytes) {
+    const struct glibc *glibc = scan->glibc;
+    if (!scan->is_counted || tally.count != scan->counted.count ||
+        tally.bytes > scan->counted.bytes) {
         return false;
     }
-    uint64_t excess = mp->mmapped_bytes - tally.bytes;
-    return excess == 0 || (mp->form == GLIBC_MP_2_43 && excess % glibc->header_bytes == 0 &&
+    uint64_t excess = scan->counted.bytes - tally.bytes;
+    return excess == 0 || (glibc->mp.form == GLIBC_MP_2_43 && excess % glibc->header_bytes == 0 &&
                            (!surely || excess < glibc->space->page_bytes));
 }
 
 static bool is_complete(const struct scan *scan)
 {
-    return is_all(scan->glibc, scan->sure, true);
+    return is_all(scan, scan->sure, true);
 }
 
 /* The mapping that begins at the page, if one does; returns where to look next. */
@@ -223,7 +228,7 @@ static void scan_stretch(struct scan *scan, cw_addr start, cw_addr end)
     bool is_near_stack = holds_stack(glibc, start, end - start);
     cw_addr page = start;
     while (page < end && end - page >= page_bytes && !scan->failed && !is_complete(scan)) {
-        const struct glibc_span *span = span_behind(glibc, page);
+        const struct glibc_span *span = span_behind(scan, page);
         cw_addr limit = span != NULL ? cw_min(end, span->start) : end;
         if (page >= limit) {
             if (span == NULL || span->start > page || !cw_align_up(span->end, page_bytes, &page)) {
@@ -274,11 +279,16 @@ static void scan_space(struct scan *scan)
     }
 }
 
+static struct mapping *found_at(const struct scan *scan, size_t index)
+{
+    return cw_vector_at(&scan->found, index);
+}
+
 static struct cw_tally tally_found(const struct scan *scan)
 {
     struct cw_tally tally = {0};
     for (size_t i = 0; i < scan->found.count; i++) {
-        cw_tally_add(&tally, ((struct mapping *)cw_vector_at(&scan->found, i))->total_bytes);
+        cw_tally_add(&tally, found_at(scan, i)->total_bytes);
     }
     return tally;
 }
@@ -289,52 +299,146 @@ static bool add_mapping(struct glibc *glibc, const struct mapping *mapping)
         glibc->builder, mapping->start, mapping->total_bytes, mapping->chunk - mapping->start);
 }
 
-static void report_mismatch(const struct glibc *glibc, struct cw_tally kept)
+static void report_mismatch(const struct scan *scan)
 {
-    cw_note_add(glibc->builder->coverage,
+    cw_note_add(scan->glibc->builder->coverage,
                 CW_WARNING,
                 "mmapped-count",
-                glibc->mp.address,
+                scan->glibc->mp.address,
                 "%" PRIu64 " mmapped chunks of %" PRIu64
                 " bytes were found, but the allocator counts %" PRIu64 " of %" PRIu64 " bytes",
-                kept.count,
-                kept.bytes,
-                glibc->mp.n_mmaps,
-                glibc->mp.mmapped_bytes);
+                scan->sure.count,
+                scan->sure.bytes,
+                scan->counted.count,
+                scan->counted.bytes);
 }
 
-bool glibc_find_mmapped(struct glibc *glibc)
+static int compare_spans(const void *a, const void *b)
 {
-    const struct glibc_mp *mp = &glibc->mp;
+    const struct glibc_span *x = a;
+    const struct glibc_span *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+/* What all copies know. False: out of memory. */
+static bool gather(struct scan *scan, const struct glibc_copies *copies)
+{
+    scan->is_counted = true;
+    for (size_t i = 0; i < copies->count; i++) {
+        const struct glibc *glibc = &copies->items[i];
+        scan->is_counted &= glibc->mp.address != 0;
+        scan->counted.count += glibc->mp.n_mmaps;
+        scan->counted.bytes += glibc->mp.mmapped_bytes;
+        for (size_t k = 0; k < glibc->spans.count; k++) {
+            if (!cw_vector_append(&scan->spans, glibc_span_at(glibc, k))) {
+                return false;
+            }
+        }
+    }
+    cw_vector_sort(&scan->spans, compare_spans);
+    return true;
+}
+
+static void scan_twice(struct scan *scan)
+{
+    scan_space(scan);
+    if (scan->is_counted && !is_complete(scan) && !scan->failed) {
+        scan->is_thorough = true;
+        scan->found.count = 0;
+        scan->sure = (struct cw_tally){0};
+        scan_space(scan);
+    }
+}
+
+/* Does it begin or end where the kernel's mapping or another found one does? */
+static bool is_anchored(const struct scan *scan, size_t index)
+{
+    const struct mapping *mapping = found_at(scan, index);
+    const struct cw_region *region = cw_space_find(scan->glibc->space, mapping->start);
+    cw_addr end = mapping->start + mapping->total_bytes;
+    if (region == NULL || mapping->start == region->start ||
+        end == region->start + region->size_bytes) {
+        return true;
+    }
+    const struct mapping *before = index > 0 ? found_at(scan, index - 1) : NULL;
+    const struct mapping *behind = index + 1 < scan->found.count ? found_at(scan, index + 1) : NULL;
+    return (before != NULL && before->start + before->total_bytes == mapping->start) ||
+           (behind != NULL && behind->start == end);
+}
+
+/*
+ * One too many: it is the one whose bytes mp_ does not count. Among several of that size it is the
+ * only one that lies anywhere; if that does not tell them apart, nothing does.
+ */
+static void refute_one(struct scan *scan)
+{
+    struct mapping *same_size = NULL;
+    struct mapping *loose = NULL;
+    unsigned same_size_count = 0;
+    unsigned loose_count = 0;
+    if (!scan->is_counted || scan->sure.count != scan->counted.count + 1) {
+        return;
+    }
+    for (size_t i = 0; i < scan->found.count; i++) {
+        struct mapping *mapping = found_at(scan, i);
+        struct cw_tally rest = {.count = scan->sure.count - 1,
+                                .bytes = scan->sure.bytes - mapping->total_bytes};
+        if (mapping->is_near_stack || !is_all(scan, rest, true)) {
+            continue;
+        }
+        same_size = mapping;
+        same_size_count++;
+        if (!is_anchored(scan, i)) {
+            loose = mapping;
+            loose_count++;
+        }
+    }
+    struct mapping *refuted = same_size_count == 1 ? same_size : loose_count == 1 ? loose : NULL;
+    if (refuted != NULL) {
+        refuted->is_refuted = true;
+        scan->sure.count--;
+        scan->sure.bytes -= refuted->total_bytes;
+    }
+}
+
+static void add_found(struct scan *scan)
+{
+    struct cw_tally all = tally_found(scan);
+    bool all_agree = is_all(scan, all, false);
+    if (!all_agree) {
+        refute_one(scan);
+    }
+    for (size_t i = 0; i < scan->found.count && !scan->failed; i++) {
+        const struct mapping *mapping = found_at(scan, i);
+        if (all_agree || (!mapping->is_near_stack && !mapping->is_refuted)) {
+            scan->failed |= !add_mapping(scan->glibc, mapping);
+        }
+    }
+    if (scan->is_counted && !all_agree && !is_all(scan, scan->sure, false) && !scan->failed) {
+        report_mismatch(scan);
+    }
+}
+
+bool glibc_find_mmapped(struct glibc_copies *copies)
+{
+    struct glibc *glibc = &copies->items[0];
     struct cw_heap *heap = glibc->builder->heap;
     heap->mmapped_overhead_bytes = glibc->header_bytes;
     if (glibc->layout->mmapped_excludes_header) {
         heap->mmapped_overhead_bytes += glibc->word_bytes;
     }
-    heap->has_mmap_count = mp->address != 0;
-    heap->allocator_mmapped = (struct cw_tally){.count = mp->n_mmaps, .bytes = mp->mmapped_bytes};
-
     struct scan scan = {
         .glibc = glibc, .window = {.space = glibc->space}, .page_looks_left = PAGE_LOOKS};
     cw_vector_init(&scan.found, glibc->arenas.budget, sizeof(struct mapping));
-    scan_space(&scan);
-    if (mp->address != 0 && !is_complete(&scan) && !scan.failed) {
-        scan.is_thorough = true;
-        scan.found.count = 0;
-        scan.sure = (struct cw_tally){0};
-        scan_space(&scan);
+    cw_vector_init(&scan.spans, glibc->arenas.budget, sizeof(struct glibc_span));
+    scan.failed = !gather(&scan, copies);
+    heap->has_mmap_count = scan.is_counted;
+    heap->allocator_mmapped = scan.counted;
+    if (!scan.failed) {
+        scan_twice(&scan);
+        add_found(&scan);
     }
-    struct cw_tally all = tally_found(&scan);
-    bool all_agree = is_all(glibc, all, false);
-    for (size_t i = 0; i < scan.found.count && !scan.failed; i++) {
-        const struct mapping *mapping = cw_vector_at(&scan.found, i);
-        if (all_agree || !mapping->is_near_stack) {
-            scan.failed |= !add_mapping(glibc, mapping);
-        }
-    }
-    if (mp->address != 0 && !all_agree && !is_all(glibc, scan.sure, false) && !scan.failed) {
-        report_mismatch(glibc, scan.sure);
-    }
+    cw_vector_deinit(&scan.spans);
     cw_vector_deinit(&scan.found);
     return !scan.failed;
 }

@@ -1,6 +1,7 @@
 /*
- * Finding mp_, glibc's parameters: near the main arena, by what its fields must be. It says where
- * brk memory starts and how many mmapped chunks there are; without it both are found less surely.
+ * Finding mp_, glibc's parameters: in the data around the main arena, by what its fields must be.
+ * It says where brk memory starts and how many mmapped chunks there are; without it both are found
+ * less surely.
  */
 #include "heap/glibc.h"
 
@@ -114,7 +115,7 @@ static unsigned score_tcache(struct probe *probe,
     uint64_t word = probe->glibc->word_bytes;
     uint64_t bins;
     uint64_t most_bytes;
-    if (offsets->tcache_bins == 0) {
+    if (offsets->tcache_bins == 0 || probe->glibc->has_no_caches) {
         return 1;
     }
     if (!word_at(probe, offsets->tcache_bins, &bins) || bins == 0 || bins > 76 ||
@@ -164,6 +165,28 @@ static void probe_address(struct probe *probe, unsigned *best_score)
     }
 }
 
+/* The writable memory around the main arena: with .bss, the data of the module that it is in. */
+static void find_data(const struct glibc *glibc,
+                      cw_addr address,
+                      cw_addr *ret_start,
+                      cw_addr *ret_end)
+{
+    const struct cw_space *space = glibc->space;
+    size_t index = cw_space_first_above(space, address);
+    cw_addr start = address;
+    while (index < space->region_count && space->regions[index].start <= start &&
+           cw_region_is_writable(&space->regions[index])) {
+        start = space->regions[index].start;
+        if (index == 0 ||
+            space->regions[index - 1].start + space->regions[index - 1].size_bytes != start) {
+            break;
+        }
+        index--;
+    }
+    *ret_start = cw_max(start, address - cw_min(address, SEARCHED_BYTES));
+    *ret_end = cw_min(glibc_stretch_end(space, address), address + SEARCHED_BYTES);
+}
+
 void glibc_find_mp(struct glibc *glibc)
 {
     const struct glibc_arena *arena = glibc_arena_at(glibc, 0);
@@ -171,10 +194,12 @@ void glibc_find_mp(struct glibc *glibc)
         return;
     }
     struct probe probe = {.glibc = glibc, .window = {.space = glibc->space}, .main_arena = arena};
-    cw_addr start = arena->address - cw_min(arena->address, SEARCHED_BYTES);
-    start = cw_align_down(start, glibc->word_bytes);
+    cw_addr start;
+    cw_addr end;
+    find_data(glibc, arena->address, &start, &end);
+    start = cw_align_down(start + glibc->word_bytes - 1, glibc->word_bytes);
     unsigned best_score = 0;
-    for (uint64_t off = 0; off < (uint64_t)2 * SEARCHED_BYTES; off += glibc->word_bytes) {
+    for (uint64_t off = 0; start + off < end; off += glibc->word_bytes) {
         probe.address = start + off;
         if (!cw_range_has(probe.window.start, probe.window.size_bytes, probe.address) &&
             !glibc_window_move(&probe.window, probe.address, glibc->word_bytes)) {

@@ -100,21 +100,70 @@ static cw_addr main_end(const struct finder *finder, cw_addr start)
     return fits && end > arena->top ? cw_min(end, stretch) : stretch;
 }
 
+static bool add_brk_span(struct finder *finder, cw_addr base, cw_addr end)
+{
+    cw_addr start = glibc_first_chunk(finder->glibc, base);
+    return add_range(finder, base, start, CW_RANGE_HEADER) &&
+           add_span(finder, start, end, GLIBC_SPAN_MAIN);
+}
+
+/*
+ * An arena that never had brk memory: its base is that of the first piece which mmap gave, its top
+ * lies in another one. That is so when the pieces account for all its memory, to the byte. Else
+ * what was added is taken back, and *ret_done is false.
+ */
+static bool add_pieces_only(struct finder *finder, cw_addr base, bool *ret_done)
+{
+    struct glibc *glibc = finder->glibc;
+    const struct glibc_arena *arena = finder->arena;
+    cw_addr stretch = glibc_stretch_end(glibc->space, base);
+    struct glibc_piece_end piece;
+    *ret_done = false;
+    if (!arena->has_sums || (arena->top >= base && arena->top < stretch) ||
+        !glibc_find_piece_end(glibc,
+                              &finder->window,
+                              glibc_first_chunk(glibc, base),
+                              stretch,
+                              GLIBC_FENCE_AT_PAGE_END,
+                              &piece)) {
+        return true;
+    }
+    size_t span_count = glibc->spans.count;
+    size_t range_count = glibc->builder->ranges.count;
+    uint64_t missing_bytes;
+    if (!add_brk_span(finder, base, piece.end) ||
+        !glibc_find_detached(glibc, finder->arena_index, piece.end - base, &missing_bytes)) {
+        return false;
+    }
+    *ret_done = missing_bytes == 0;
+    if (!*ret_done) {
+        glibc->spans.count = span_count;
+        glibc->builder->ranges.count = range_count;
+    }
+    return true;
+}
+
 static bool add_main_spans(struct finder *finder)
 {
     struct glibc *glibc = finder->glibc;
     cw_addr base = main_start(finder);
     uint64_t covered = 0;
+    uint64_t missing_bytes;
     if (base != 0) {
-        cw_addr start = glibc_first_chunk(glibc, base);
+        bool done;
+        if (!add_pieces_only(finder, base, &done)) {
+            return false;
+        }
+        if (done) {
+            return true;
+        }
         cw_addr end = main_end(finder, base);
         covered = end - base;
-        if (!add_range(finder, base, start, CW_RANGE_HEADER) ||
-            !add_span(finder, start, end, GLIBC_SPAN_MAIN)) {
+        if (!add_brk_span(finder, base, end)) {
             return false;
         }
     }
-    return glibc_find_detached(glibc, finder->arena_index, covered);
+    return glibc_find_detached(glibc, finder->arena_index, covered, &missing_bytes);
 }
 
 /* ---- thread arenas ------------------------------------------------------------------------- */
@@ -217,56 +266,126 @@ static bool add_heaps(struct finder *finder)
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
+/* A span of some copy, while all are sorted together. */
+struct placed_span {
+    struct glibc_span span;
+    struct glibc *glibc;
+};
+
 static int compare_spans(const void *a, const void *b)
 {
-    const struct glibc_span *x = a;
-    const struct glibc_span *y = b;
+    const struct glibc_span *x = &((const struct placed_span *)a)->span;
+    const struct glibc_span *y = &((const struct placed_span *)b)->span;
     if (x->start != y->start) {
         return x->start < y->start ? -1 : 1;
     }
     return (x->end > y->end) - (x->end < y->end);
 }
 
-/* Damage can make spans overlap: what lies behind the one that begins first is dropped. */
-static void drop_overlaps(struct glibc *glibc)
+static bool place_spans(struct glibc_copies *copies, struct cw_vector *placed)
 {
-    cw_vector_sort(&glibc->spans, compare_spans);
-    size_t kept = 0;
-    cw_addr end = 0;
-    for (size_t i = 0; i < glibc->spans.count; i++) {
-        const struct glibc_span *span = glibc_span_at(glibc, i);
-        if (span->start < end) {
-            cw_note_add(glibc->builder->findings,
-                        CW_SEVERE,
-                        "heap-overlap",
-                        span->start,
-                        "the heap at 0x%" PRIx64 " overlaps another one and was left out",
-                        span->start);
-            continue;
+    for (size_t i = 0; i < copies->count; i++) {
+        struct glibc *glibc = &copies->items[i];
+        for (size_t k = 0; k < glibc->spans.count; k++) {
+            struct placed_span item = {.span = *glibc_span_at(glibc, k), .glibc = glibc};
+            if (!cw_vector_append(placed, &item)) {
+                return false;
+            }
         }
-        end = span->end;
-        *glibc_span_at(glibc, kept++) = *span;
+        glibc->spans.count = 0;
     }
-    glibc->spans.count = kept;
+    return true;
 }
 
-bool glibc_find_spans(struct glibc *glibc)
+/*
+ * Sorts the spans of each copy. Damage can make spans overlap: what lies behind the one that begins
+ * first is dropped.
+ */
+static bool sort_spans(struct glibc_copies *copies)
+{
+    struct cw_vector placed;
+    cw_vector_init(&placed, copies->items[0].spans.budget, sizeof(struct placed_span));
+    bool done = place_spans(copies, &placed);
+    cw_vector_sort(&placed, compare_spans);
+    cw_addr end = 0;
+    for (size_t i = 0; i < placed.count && done; i++) {
+        const struct placed_span *item = cw_vector_at(&placed, i);
+        if (item->span.start < end) {
+            cw_note_add(item->glibc->builder->findings,
+                        CW_SEVERE,
+                        "heap-overlap",
+                        item->span.start,
+                        "the heap at 0x%" PRIx64 " overlaps another one and was left out",
+                        item->span.start);
+            continue;
+        }
+        end = item->span.end;
+        done = cw_vector_append(&item->glibc->spans, &item->span);
+    }
+    cw_vector_deinit(&placed);
+    return done;
+}
+
+static bool find_spans(struct glibc *glibc, bool is_shared)
 {
     for (uint32_t i = 0; i < glibc->arenas.count; i++) {
         const struct glibc_arena *arena = glibc_arena_at(glibc, i);
-        struct finder finder = {
-            .glibc = glibc, .window = {.space = glibc->space}, .arena_index = i, .arena = arena};
-        bool done = arena->is_main ? add_main_spans(&finder) : add_heaps(&finder);
-        struct cw_heap_arena public = {
-            .address = arena->address,
-            .kind = arena->is_main ? CW_ARENA_MAIN : CW_ARENA_THREAD,
-            .system_bytes = arena->system_bytes,
-            .heap_count = arena->is_main ? 1 : finder.heap_count,
-        };
-        if (!done || !cw_heap_builder_add_arena(glibc->builder, &public)) {
+        struct finder finder = {.glibc = glibc,
+                                .window = {.space = glibc->space},
+                                .arena_index = glibc->first_arena + i,
+                                .arena = arena};
+        bool done = arena->is_main ? is_shared || add_main_spans(&finder) : add_heaps(&finder);
+        struct cw_heap_arena *public =
+            cw_vector_at(&glibc->builder->arenas, glibc->first_arena + i);
+        public->heap_count = arena->is_main ? 1 : finder.heap_count;
+        if (!done) {
             return false;
         }
     }
-    drop_overlaps(glibc);
     return true;
+}
+
+static const char *module_name(const struct glibc *glibc, cw_addr address)
+{
+    const struct cw_image *image = glibc->builder->image;
+    const struct cw_module *module = image == NULL ? NULL : cw_image_module_at(image, address);
+    return module == NULL ? NULL : module->name;
+}
+
+/* Before all else, so that every arena has its number. */
+static bool add_arenas(struct glibc *glibc)
+{
+    glibc->first_arena = (uint32_t)glibc->builder->arenas.count;
+    for (uint32_t i = 0; i < glibc->arenas.count; i++) {
+        const struct glibc_arena *arena = glibc_arena_at(glibc, i);
+        struct cw_heap_arena public = {
+            .address = arena->address,
+            .kind = arena->is_main ? CW_ARENA_MAIN : CW_ARENA_THREAD,
+            .module = arena->is_main ? module_name(glibc, arena->address) : NULL,
+            .system_bytes = arena->system_bytes,
+        };
+        if (!cw_heap_builder_add_arena(glibc->builder, &public)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool glibc_find_spans(struct glibc_copies *copies)
+{
+    bool is_shared[GLIBC_COPY_LIMIT] = {false};
+    for (size_t i = 0; i < copies->count; i++) {
+        if (!add_arenas(&copies->items[i])) {
+            return false;
+        }
+    }
+    if (!glibc_find_shared(copies, is_shared)) {
+        return false;
+    }
+    for (size_t i = 0; i < copies->count; i++) {
+        if (!find_spans(&copies->items[i], is_shared[i])) {
+            return false;
+        }
+    }
+    return sort_spans(copies);
 }

@@ -150,6 +150,10 @@ static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, u
     if (index == CW_NONE || caches->states[index] != CW_CHUNK_USED) {
         return GLIBC_TCACHE_NONE;
     }
+    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
+    if (!glibc_has_arena(glibc, cw_chunk_table_extent_of(table, index)->arena_index)) {
+        return GLIBC_TCACHE_NONE; /* the cache of another copy of malloc, or none */
+    }
     for (unsigned form = GLIBC_TCACHE_CHAR; form < GLIBC_TCACHE_FORM_COUNT; form++) {
         if ((glibc->candidates & glibc_with_tcache_form((enum glibc_tcache_form)form)) != 0 &&
             is_cache(caches, (enum glibc_tcache_form)form, index, user)) {
@@ -219,12 +223,20 @@ static enum look look_at(struct caches *caches, const struct cw_thread *thread, 
     return LOOK_CACHE;
 }
 
+/* On x86 a thread block begins with its own address: where it does not, it was not dumped right. */
+static bool is_block_blank(struct caches *caches, const struct cw_thread *thread)
+{
+    enum cw_arch arch = caches->glibc->space->target->arch;
+    uint64_t self;
+    return (arch == CW_ARCH_X86_64 || arch == CW_ARCH_I386) &&
+           glibc_peek(&caches->window, thread->tp, &self) && self == 0;
+}
+
 static void find_near(struct caches *caches, const struct cw_thread *thread)
 {
     uint64_t word = caches->glibc->word_bytes;
     enum look look = look_at(caches, thread, word);
-    caches->unseen_count += look == LOOK_MISSING ? 1 : 0;
-    caches->seen_count += look == LOOK_MISSING ? 0 : 1;
+    bool is_unseen = look == LOOK_MISSING;
     if (look == LOOK_OTHER && caches->distance != 0) {
         /* It is as far off as in the other threads. */
         look = look_at(caches, thread, caches->distance) == LOOK_CACHE ? LOOK_CACHE : LOOK_OTHER;
@@ -232,6 +244,9 @@ static void find_near(struct caches *caches, const struct cw_thread *thread)
     for (uint64_t off = 2 * word; off <= NEAR_BYTES && look == LOOK_OTHER; off += word) {
         look = look_at(caches, thread, off);
     }
+    is_unseen |= look != LOOK_CACHE && is_block_blank(caches, thread);
+    caches->unseen_count += is_unseen ? 1 : 0;
+    caches->seen_count += is_unseen ? 0 : 1;
 }
 
 /* In the rest of the region that the thread pointer is in. */
@@ -295,7 +310,8 @@ static bool expects_cache(const struct glibc *glibc)
 static void note_missing(const struct caches *caches)
 {
     const struct glibc *glibc = caches->glibc;
-    if (caches->unseen_count > 0) {
+    bool is_first = glibc == &glibc->copies->items[0]; /* the same threads for all copies */
+    if (caches->unseen_count > 0 && is_first) {
         caches->glibc->has_lost_cached = true;
         cw_note_add(glibc->builder->coverage,
                     CW_WARNING,

@@ -23,7 +23,9 @@ enum cw_arena_kind {
 struct cw_heap_arena {
     cw_addr address; /* of the arena's own struct */
     enum cw_arena_kind kind;
-    uint64_t system_bytes; /* as the allocator says */
+    const char *module; /* of a main arena: the copy of the allocator whose it is; NULL: unknown */
+    /* As the allocator says; less what other copies of the allocator have in between. */
+    uint64_t system_bytes;
     uint32_t heap_count;   /* subheaps; 1 for the main arena */
     struct cw_tally by_state[CW_CHUNK_STATE_COUNT];
     uint64_t
@@ -56,7 +58,8 @@ struct cw_heap {
     struct cw_arena *memory;
     const char *allocator; /* "glibc"; NULL: none was recognised */
     struct cw_heap_layout layout;
-    struct cw_heap_arena *arenas; /* the main arena first, then by address */
+    /* The main arena first, then by address; so for each copy of the allocator in turn. */
+    struct cw_heap_arena *arenas;
     uint32_t arena_count;
     struct cw_heap_range *ranges; /* sorted by start */
     uint32_t range_count;

@@ -31,7 +31,7 @@ static enum cw_status load(struct cw_image *image,
     cw_modules_load_symbols(image, options, coverage);
     cw_image_find_libc(image);
     cw_modules_note_files(image, coverage);
-    return CW_OK;
+    return cw_image_find_runtimes(image) ? CW_OK : cw_error_set_memory(err, "the list of runtimes");
 }
 
 enum cw_status cw_image_create(struct cw_space *space,

@@ -115,6 +115,9 @@ const struct cw_module *cw_image_libc(const struct cw_image *image);
  */
 const char *cw_image_glibc_version(const struct cw_image *image);
 
+/* Is the program a static one of Go, which needs no C library? */
+bool cw_image_is_without_libc(const struct cw_image *image);
+
 /* The build-id in lower-case hex; "" when there is none. */
 #define CW_BUILD_ID_TEXT (2 * CW_BUILD_ID_LIMIT + 1)
 const char *cw_module_build_id_text(const struct cw_module *module, char *buffer);

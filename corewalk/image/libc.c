@@ -128,3 +128,10 @@ const char *cw_image_glibc_version(const struct cw_image *image)
 {
     return image->private->glibc_version;
 }
+
+bool cw_image_is_without_libc(const struct cw_image *image)
+{
+    return image->executable != NULL && image->private->libc == image->executable &&
+           image->private->glibc_version == NULL && cw_image_runtime(image, "go") != NULL &&
+           cw_image_runtime(image, "musl") == NULL;
+}

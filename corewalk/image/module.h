@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "image/elf_file.h"
 #include "image/image.h"
+#include "image/runtime.h"
 
 /* More than this are not looked at: a hostile core names no more files to us. */
 #define CW_MODULE_LIMIT      8192
@@ -48,6 +49,8 @@ struct cw_image_private {
     size_t range_count;
     const struct cw_module *libc;
     const char *glibc_version;
+    struct cw_runtime_found *runtimes; /* in the order of runtimes.def */
+    size_t runtime_count;
 
     /* What is remembered of vtables (typeinfo.c). */
     pthread_mutex_t class_mutex;
@@ -98,6 +101,9 @@ bool cw_image_demangle_type(const char *mangled, char *buffer, size_t buffer_byt
 
 /* libc.c: the C library and its banner. */
 void cw_image_find_libc(struct cw_image *image);
+
+/* runtime.c: other allocators. False: out of memory. */
+bool cw_image_find_runtimes(struct cw_image *image);
 
 /* typeinfo.c */
 void cw_classes_init(struct cw_image *image);

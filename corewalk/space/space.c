@@ -88,6 +88,13 @@ static struct cw_region split_front(struct cw_region *region, uint64_t size)
     return front;
 }
 
+/* What the kernel calls anonymous memory of huge pages: a file that no one can see. */
+static bool is_anonymous_path(const char *path)
+{
+    static const char huge_pages[] = "/anon_hugepage";
+    return strncmp(path, huge_pages, sizeof huge_pages - 1) == 0;
+}
+
 /* A run of one provenance, cut by mappings. `index`: the first mapping that may matter. */
 static bool append_run(struct cw_space *space, struct cw_region run, size_t *index)
 {
@@ -102,7 +109,7 @@ static bool append_run(struct cw_space *space, struct cw_region run, size_t *ind
         uint64_t size = run.size_bytes;
         run.mapping_index = CW_NONE;
         if (mapping != NULL && mapping->start <= run.start) {
-            run.mapping_index = (uint32_t)*index;
+            run.mapping_index = is_anonymous_path(mapping->path) ? CW_NONE : (uint32_t)*index;
             size = cw_min(size, mapping->size_bytes - (run.start - mapping->start));
         } else if (mapping != NULL) {
             size = cw_min(size, mapping->start - run.start);
@@ -169,6 +176,7 @@ enum cw_status cw_space_create(const struct cw_target *target,
         .arena = arena,
         .word_bytes = target->word_bytes,
         .page_bytes = target->page_bytes,
+        .pointer_mask = target->arch == CW_ARCH_AARCH64 ? UINT64_MAX >> 8 : UINT64_MAX,
     };
     cw_vector_init(&space.region_items, arena->budget, sizeof(struct cw_region));
     cw_vector_init(&space.start_items, arena->budget, sizeof(cw_addr));

@@ -37,6 +37,7 @@ struct cw_space {
     struct cw_arena *arena;
     unsigned word_bytes;
     uint64_t page_bytes;
+    uint64_t pointer_mask; /* the bits of a pointer that address memory */
     struct cw_region
         *regions; /* sorted, without overlap; neighbours differ or are not contiguous */
     size_t region_count;
@@ -103,6 +104,16 @@ enum cw_status cw_space_overlay(struct cw_space *space,
                                 uint64_t size,
                                 const uint8_t *data,
                                 struct cw_error *err);
+
+/*
+ * A word of the program's data taken as an address. aarch64 ignores the top byte of a pointer
+ * (TBI), where HWASan, MTE and some programs keep a tag. Only what the program itself stores may
+ * have one: headers, bins, caches and the other lists of glibc hold addresses as they are.
+ */
+static inline cw_addr cw_space_pointer(const struct cw_space *space, uint64_t word)
+{
+    return word & space->pointer_mask;
+}
 
 /* Path of the file behind a region, raw, or NULL for anonymous memory. */
 const char *cw_region_path(const struct cw_space *space, const struct cw_region *region);

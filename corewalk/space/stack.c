@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "space/stack_cache.h"
 
 enum {
     /* struct pthread is 0x900 bytes on x86-64, 0x740 on aarch64; the words lie well inside. */
@@ -12,7 +13,7 @@ enum {
 
 /* Whether or not sp lies in it: the thread may be on a stack of its own making (sigaltstack). */
 static bool is_stack_block(const struct cw_space *space,
-                           const struct cw_thread *thread,
+                           cw_addr descriptor,
                            const uint64_t words[3])
 {
     uint64_t mask = space->page_bytes - 1;
@@ -21,7 +22,7 @@ static bool is_stack_block(const struct cw_space *space,
     uint64_t guard = words[2];
     uint64_t end;
     return block != 0 && ((block | size | guard) & mask) == 0 && guard < size &&
-           cw_add(block, size, &end) && cw_range_has(block + guard, size - guard, thread->tp);
+           cw_add(block, size, &end) && cw_range_has(block + guard, size - guard, descriptor);
 }
 
 /* What can be seen of the descriptor: aarch64's ends at the thread pointer, others begin there. */
@@ -39,22 +40,19 @@ static uint64_t see_descriptor(const struct cw_space *space, cw_addr tp, const u
     return *ret_data != NULL ? size : 0;
 }
 
-static bool find_in_descriptor(const struct cw_space *space,
-                               const struct cw_thread *thread,
-                               struct cw_stack *stack)
+bool cw_stack_of_descriptor(const struct cw_space *space,
+                            cw_addr descriptor,
+                            struct cw_stack *stack)
 {
     unsigned word = space->word_bytes;
     const uint8_t *data;
-    if (thread->tp == 0) {
-        return false;
-    }
-    uint64_t seen = see_descriptor(space, thread->tp, &data);
+    uint64_t seen = see_descriptor(space, descriptor, &data);
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
         uint64_t words[3];
         for (unsigned i = 0; i < 3; i++) {
             words[i] = cw_load_word(data + off + (uint64_t)i * word, word);
         }
-        if (is_stack_block(space, thread, words)) {
+        if (is_stack_block(space, descriptor, words)) {
             stack->start = words[0] + words[2];
             stack->size_bytes = words[1] - words[2];
             stack->is_exact = true;
@@ -79,7 +77,7 @@ static bool find_stack(const struct cw_space *space, uint32_t index, struct cw_s
 {
     const struct cw_thread *thread = &space->target->threads[index];
     *stack = (struct cw_stack){.thread_index = index};
-    if (find_in_descriptor(space, thread, stack)) {
+    if (thread->tp != 0 && cw_stack_of_descriptor(space, thread->tp, stack)) {
         return true;
     }
     cw_addr address = address_on_stack(space, thread);
@@ -112,13 +110,19 @@ bool cw_space_stacks(const struct cw_space *space,
                      size_t *ret_count)
 {
     size_t thread_count = space->target->thread_count;
-    struct cw_stack *stacks = cw_arena_alloc_array(arena, thread_count, sizeof *stacks);
-    if (stacks == NULL && thread_count > 0) {
+    size_t cached_count = cw_stack_cache_find(space, NULL, 0);
+    size_t limit = thread_count + cached_count;
+    struct cw_stack *stacks = cw_arena_alloc_array(arena, limit, sizeof *stacks);
+    if (stacks == NULL && limit > 0) {
         return false;
     }
     size_t found = 0;
     for (size_t i = 0; i < thread_count; i++) {
         found += find_stack(space, (uint32_t)i, &stacks[found]);
+    }
+    if (cached_count > 0) {
+        cw_stack_cache_find(space, &stacks[found], cached_count);
+        found += cached_count;
     }
     if (found > 1) {
         qsort(stacks, found, sizeof *stacks, compare_stacks);

@@ -1,5 +1,5 @@
 /*
- * Thread stacks: which memory is the stack of which live thread.
+ * Thread stacks: which memory is the stack of which thread.
  *
  * A stack made by pthread_create lies in a mapping of its own kind, which the kernel may merge
  * with its neighbours, so the mapping is not the stack. glibc keeps the bounds in the thread's
@@ -20,15 +20,21 @@
 struct cw_stack {
     cw_addr start; /* of the writable part */
     uint64_t size_bytes;
-    uint32_t thread_index; /* into target->threads */
+    uint32_t thread_index; /* into target->threads; CW_NONE: of a thread that has ended */
     bool is_exact;         /* from the descriptor; otherwise the whole region around sp */
 };
 
 /*
- * The stacks of all threads whose stack pointer is known, sorted by start, without overlap (of two
- * threads in one region that has no descriptor, the first counts). False: out of memory.
+ * The stacks of all threads whose stack pointer is known, and those of ended threads that are kept
+ * for the next ones (stack_cache.h), sorted by start, without overlap (of two threads in one region
+ * that has no descriptor, the first counts). False: out of memory.
  */
 bool cw_space_stacks(const struct cw_space *space,
                      struct cw_arena *arena,
                      struct cw_stack **ret_stacks,
                      size_t *ret_count);
+
+/* The exact bounds, as a thread's descriptor says; the thread_index is left alone. */
+bool cw_stack_of_descriptor(const struct cw_space *space,
+                            cw_addr descriptor,
+                            struct cw_stack *stack);

@@ -1,15 +1,6 @@
-/*
- * Core files: one read-only mapping of the whole file, whose headers and notes become a target.
- * A page of the mapping beyond the end of the file would raise SIGBUS: held_bytes never reaches
- * there, since every segment is clamped by the size that the file had when it was opened.
- */
+/* Core files: the bytes of one, whose headers and notes become a target. */
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "target/core_coverage.h"
@@ -48,6 +39,8 @@ struct gathering {
     struct cw_core_notes notes;
     struct cw_vector segments;
     uint64_t odd_count; /* segments that are not what they can be */
+    uint64_t alignment; /* that all segments declare, or 0 */
+    uint64_t bounds;    /* all starts and sizes, or-ed */
 };
 
 static enum cw_status gather(const struct cw_elf_core *core,
@@ -63,6 +56,10 @@ static enum cw_status gather(const struct cw_elf_core *core,
             }
         } else if (header.type == PT_LOAD) {
             struct cw_segment segment = segment_of(core, &header);
+            bool is_first = gathering->segments.count == 0;
+            bool is_alike = is_first || gathering->alignment == header.alignment;
+            gathering->alignment = is_alike ? header.alignment : 0;
+            gathering->bounds |= header.address | header.memory_bytes;
             gathering->odd_count += header.file_bytes > header.memory_bytes ? 1 : 0;
             if (!cw_vector_append(&gathering->segments, &segment)) {
                 return cw_error_set_memory(err, "the list of segments");
@@ -72,12 +69,29 @@ static enum cw_status gather(const struct cw_elf_core *core,
     return CW_OK;
 }
 
+static bool is_page_size(uint64_t bytes)
+{
+    return cw_is_power_of_two(bytes) && bytes >= DEFAULT_PAGE_BYTES && bytes <= LARGEST_PAGE_BYTES;
+}
+
+/*
+ * By the auxiliary vector; without one by what the kernel gives as each segment's alignment
+ * (ELF_EXEC_PAGESIZE; gdb writes 1), if all segments lie on it. Else the least: what holds for
+ * larger pages holds for it.
+ */
+static uint64_t page_size(const struct gathering *gathering)
+{
+    uint64_t of_vector = gathering->notes.auxv[AT_PAGESZ];
+    if (is_page_size(of_vector)) {
+        return of_vector;
+    }
+    uint64_t declared = gathering->alignment;
+    bool is_kept = is_page_size(declared) && (gathering->bounds & (declared - 1)) == 0;
+    return of_vector == 0 && is_kept ? declared : DEFAULT_PAGE_BYTES;
+}
+
 static void set_auxv(struct cw_target *target, const struct cw_core_notes *notes)
 {
-    uint64_t page_bytes = notes->auxv[AT_PAGESZ];
-    bool is_page = cw_is_power_of_two(page_bytes) && page_bytes >= DEFAULT_PAGE_BYTES &&
-                   page_bytes <= LARGEST_PAGE_BYTES;
-    target->page_bytes = is_page ? page_bytes : DEFAULT_PAGE_BYTES;
     target->auxv_entry = notes->auxv[AT_ENTRY];
     target->auxv_phdr = notes->auxv[AT_PHDR];
     target->auxv_base = notes->auxv[AT_BASE];
@@ -99,10 +113,11 @@ static uint32_t ending_signal(const struct cw_target *target, const struct cw_el
 
 static enum cw_status set_process(struct cw_target *target,
                                   const struct cw_elf_core *core,
-                                  const struct cw_core_notes *notes,
+                                  const struct gathering *gathering,
                                   struct cw_arena *arena,
                                   struct cw_error *err)
 {
+    const struct cw_core_notes *notes = &gathering->notes;
     const struct cw_vector *threads = &notes->threads;
     target->pid = notes->pid;
     target->program = cw_arena_strdup(arena, notes->program);
@@ -115,6 +130,7 @@ static enum cw_status set_process(struct cw_target *target,
     }
     target->thread_count = threads->count;
     target->signal = ending_signal(target, core);
+    target->page_bytes = page_size(gathering);
     set_auxv(target, notes);
     return CW_OK;
 }
@@ -129,7 +145,7 @@ static enum cw_status build_target(struct cw_target *target,
     uint64_t cut_mappings = 0;
     enum cw_status status = gather(core, gathering, err);
     if (status == CW_OK) {
-        status = set_process(target, core, &gathering->notes, arena, err);
+        status = set_process(target, core, gathering, arena, err);
     }
     if (status == CW_OK) {
         status =
@@ -180,69 +196,4 @@ enum cw_status cw_target_open_core_bytes(const uint8_t *data,
     cw_core_notes_deinit(&gathering.notes);
     cw_vector_deinit(&gathering.segments);
     return status;
-}
-
-static void unmap_file(struct cw_target *target)
-{
-    munmap(target->file_data, target->file_data_bytes);
-}
-
-/* *ret_data and *ret_size stay as they are for an empty file. */
-static enum cw_status map_file(
-    int file, const char *path, void **ret_data, size_t *ret_size, struct cw_error *err)
-{
-    struct stat status;
-    if (fstat(file, &status) != 0) {
-        return cw_error_set_os(err, errno, "cannot read %.100s", path);
-    }
-    if (S_ISDIR(status.st_mode)) {
-        return cw_error_set(err, CW_ERROR_FORMAT, "is a directory, not a core: %.100s", path);
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return cw_error_set(
-            err, CW_ERROR_FORMAT, "not a regular file, write the core to one: %.100s", path);
-    }
-    if (status.st_size == 0) {
-        return CW_OK; /* mmap would refuse it; the reader says that it is empty */
-    }
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (data == MAP_FAILED) {
-        return cw_error_set_os(err, errno, "cannot map %.100s", path);
-    }
-    *ret_data = data;
-    *ret_size = (size_t)status.st_size;
-    return CW_OK;
-}
-
-enum cw_status cw_target_open_core(const char *path,
-                                   struct cw_arena *arena,
-                                   struct cw_notes *coverage,
-                                   struct cw_target *ret_target,
-                                   struct cw_error *err)
-{
-    /* O_NONBLOCK: a FIFO must not hang us before fstat has told what it is. */
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file < 0) {
-        return cw_error_set_os(err, errno, "cannot open %.100s", path);
-    }
-    void *data = NULL;
-    size_t size = 0;
-    enum cw_status status = map_file(file, path, &data, &size, err);
-    close(file);
-    if (status != CW_OK) {
-        return status;
-    }
-    struct cw_target target;
-    status = cw_target_open_core_bytes(data, size, path, arena, coverage, &target, err);
-    if (status != CW_OK) {
-        if (data != NULL) {
-            munmap(data, size);
-        }
-        return status;
-    }
-    target.close = unmap_file;
-    target.file_data = data;
-    target.file_data_bytes = size;
-    *ret_target = target;
-    return CW_OK;
 }

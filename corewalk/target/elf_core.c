@@ -54,6 +54,7 @@ struct cw_program_header cw_elf_core_header(const struct cw_elf_core *core, uint
     if (core->word_bytes == 4) {
         header.flags = cw_cursor_u32(&cursor);
     }
+    header.alignment = cw_cursor_word(&cursor);
     return header;
 }
 

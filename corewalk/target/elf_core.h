@@ -25,6 +25,7 @@ struct cw_program_header {
     uint64_t address;
     uint64_t file_bytes;
     uint64_t memory_bytes;
+    uint64_t alignment;
 };
 
 /*

@@ -4,6 +4,9 @@
  *
  *     |---- first ----|                 |---- first ----|
  *            |---- later ----|    ►                     |-later-|
+ *
+ * But memory of which nothing was stored gives way to a segment that has some: a size that lies
+ * must not hide what is there.
  */
 #include "target/segments.h"
 
@@ -55,6 +58,7 @@ struct sweep {
     cw_addr next;
     bool is_at_top;
     uint64_t cut_count;
+    const void *following; /* the item after the one that is cut, as in the input; or NULL */
 };
 
 /*
@@ -83,10 +87,24 @@ static uint64_t take_span(struct sweep *sweep, cw_addr start, uint64_t size, uin
     return kept;
 }
 
+static void give_way(struct sweep *sweep, struct cw_segment *segment)
+{
+    const struct cw_segment *following = sweep->following;
+    if (following == NULL || following->held_bytes == 0) {
+        return;
+    }
+    uint64_t distance = following->start - segment->start;
+    if (distance > 0 && distance >= segment->stored_bytes && distance < segment->size_bytes) {
+        segment->size_bytes = distance;
+        sweep->cut_count++;
+    }
+}
+
 static bool cut_segment(struct sweep *sweep, void *item)
 {
     struct cw_segment *segment = item;
     uint64_t front;
+    give_way(sweep, segment);
     uint64_t size = take_span(sweep, segment->start, segment->size_bytes, &front);
     uint64_t held_front = cw_min(front, segment->held_bytes);
     segment->start += front;
@@ -132,6 +150,7 @@ static bool normalise(const struct cw_vector *raw,
         const struct place *place = cw_vector_at(&places, i);
         void *item = (char *)list.items + list.count * raw->item_bytes;
         memcpy(item, cw_vector_at(raw, place->index), raw->item_bytes);
+        sweep.following = i + 1 < raw->count ? cw_vector_at(raw, place[1].index) : NULL;
         list.count += cut(&sweep, item) ? 1 : 0;
     }
     cw_vector_deinit(&places);

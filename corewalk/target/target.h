@@ -74,10 +74,13 @@ struct cw_target {
     enum cw_target_kind kind;
     enum cw_arch arch;
     unsigned word_bytes; /* 4 or 8 */
-    uint64_t page_bytes; /* AT_PAGESZ, else 4096 */
+    uint64_t page_bytes; /* AT_PAGESZ, else as the segments say, else 4096 */
 
     const char *path;       /* of the core file as opened; NULL otherwise */
-    uint64_t file_bytes;    /* of the core file; 0 otherwise */
+    uint64_t file_bytes;    /* of the core file, unpacked; 0 otherwise */
+    bool has_no_path;       /* `path` is a name for a descriptor: "standard input" */
+    const char *packing;    /* "zstd", "lz4", "xz", "gzip"; NULL: it was not compressed */
+    uint64_t packed_bytes;  /* that it took then */
     uint64_t missing_bytes; /* cut off a truncated file (sum of stored - held) */
     uint32_t pid;           /* 0: unknown */
     const char *program;    /* NT_PRPSINFO's name, at most 15 bytes, raw; "" when unknown */
@@ -116,6 +119,16 @@ struct cw_target {
     size_t file_data_bytes;
 };
 
+/* Where a core comes from, and what unpacking it may take. */
+struct cw_core_input {
+    const char *path; /* opened, unless there is a file: then only for texts */
+    bool has_file;
+    int file;                           /* open for reading; stays the caller's */
+    const char *scratch_dir;            /* see target/scratch.h */
+    uint64_t max_scratch_bytes;         /* see target/scratch.h */
+    const struct cw_progress *progress; /* of reading and unpacking; may be NULL */
+};
+
 /* The last address that there is: 2^32 - 1 where words have 4 bytes. */
 static inline cw_addr cw_target_top(const struct cw_target *target)
 {
@@ -123,14 +136,17 @@ static inline cw_addr cw_target_top(const struct cw_target *target)
 }
 
 /*
- * Opens a core file: ELF, from the kernel or gdb, little endian. Sparse and truncated files are
- * fine: what is missing is noted in `coverage` and in missing_bytes. Everything of *ret_target
- * lives in `arena` and the file mapping until cw_target_close.
+ * Opens a core file: ELF, from the kernel or gdb, little endian; also compressed with zstd, lz4,
+ * xz or gzip, whatever its name, and from a pipe. A regular file that is not compressed is mapped
+ * whole, wherever its position is; everything else goes to a scratch file first. Sparse and
+ * truncated files are fine: what is missing is noted in `coverage` and in missing_bytes.
+ * Everything of *ret_target lives in `arena` and the file mapping until cw_target_close.
  *
  * CW_ERROR_IO: cannot be read · CW_ERROR_FORMAT: not a core file, or its headers are damaged
- * beyond use · CW_ERROR_UNSUPPORTED: another machine or byte order, or compressed.
+ * beyond use · CW_ERROR_UNSUPPORTED: another machine or byte order, or a compression that is not
+ * read · CW_ERROR_CANCELLED.
  */
-enum cw_status cw_target_open_core(const char *path,
+enum cw_status cw_target_open_core(const struct cw_core_input *input,
                                    struct cw_arena *arena,
                                    struct cw_notes *coverage,
                                    struct cw_target *ret_target,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from facts import MallocInfo, Oracle
+from machines import AARCH64_ROOT, build_samples, machine_of, qemu_core
 from programs import Program, gcore, kernel_core
 
 CLI_SECONDS = 600
@@ -27,10 +28,18 @@ class Core:
     path: Path
     oracle_directory: Path = None
     malloc_info_path: Path = None
+    arguments: tuple = ()  # where its files are, when they are not at their paths
 
     @property
     def oracle(self):
         return read_oracle(self.oracle_directory / "oracle.jsonl")
+
+    def other_arena(self, cli):
+        """The address of the main arena of the copy of malloc that holds less."""
+        arenas = cli.report("analyze", self)["heap"]["arenas"]
+        mains = [arena for arena in arenas if arena["kind"] == "main"]
+        assert len(mains) == 2
+        return min(mains, key=lambda arena: arena["system_bytes"])["address"]
 
     @property
     def malloc_info(self):
@@ -59,11 +68,11 @@ class Command:
         return result
 
     def report(self, verb, core, *arguments, status=0):
-        return run_report(self, verb, core.path, arguments, status)
+        return run_report(self, verb, core.path, (*core.arguments, *arguments), status)
 
     def chunks(self, core, *arguments):
         """The lines of `corewalk list`, by address."""
-        return run_list(self, core.path, arguments)
+        return run_list(self, core.path, (*core.arguments, *arguments))
 
 
 @lru_cache(maxsize=64)
@@ -100,6 +109,7 @@ class Cores:
         samples = os.environ.get("COREWALK_SAMPLES")
         self.samples = Path(samples) if samples else COMMANDS[0].parents[1] / "samples"
         self.made = {}
+        self.built = {}
 
     def folder(self, name):
         path = self.directory / name
@@ -107,23 +117,37 @@ class Cores:
         return path
 
     def of(self, sample, kind="gcore", *arguments, **extra_environment):
-        """A core of a sample that is ready; kind is "gcore" or "kernel"."""
+        """A core of a sample that is ready; kind is one of samples.TAKEN."""
         key = (sample, kind, arguments)
         if key not in self.made:
             self.made[key] = self.take(sample, kind, arguments, extra_environment)
         return self.made[key]
 
+    def samples_of(self, machine):
+        if machine.name not in self.built:
+            self.built[machine.name] = build_samples(machine, self.directory / machine.name)
+        return self.built[machine.name]
+
     def take(self, sample, kind, arguments, extra_environment):
+        way, _, machine_name = kind.partition("-")
+        runner, program_path, core_arguments = (), self.samples / sample, ()
+        if machine_name:
+            machine = machine_of(machine_name)
+            runner, program_path = machine.runner, self.samples_of(machine) / sample
+        if way == "qemu":
+            core_arguments = ("--exe", program_path, "--sysroot", AARCH64_ROOT)
         folder = self.folder(f"{sample}-{kind}-{len(self.made)}")
-        argv = [self.samples / sample, "--oracle", folder, *arguments]
         path = folder / "the-core"
+        argv = [*runner, program_path, "--oracle", folder, *arguments]
         with Program(argv, folder, **extra_environment) as program:
             program.wait_for_line("ready")
-            if kind == "kernel":
+            if way == "kernel":
                 kernel_core(program, path)
+            elif way == "qemu":
+                qemu_core(program, path)
             else:
                 gcore(program.pid, path)
-        return Core(path, folder, folder / "malloc_info.xml")
+        return Core(path, folder, folder / "malloc_info.xml", core_arguments)
 
 
 @pytest.fixture(scope="session")

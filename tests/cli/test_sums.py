@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from checks import check_list, check_malloc_info, check_mallinfo, tally
 from samples import each_core
 
@@ -15,6 +16,8 @@ def test_sums_are_those_of_mallinfo2(cli, cores, subject):
 @each_core
 def test_each_arena_is_that_of_malloc_info(cli, cores, subject):
     core = cores.of(*subject)
+    if subject[0] == "two_libcs":
+        pytest.skip("malloc_info shows the arenas of one libc; mallinfo2 of both is summed above")
     check_malloc_info(core.malloc_info, cli.report("analyze", core)["heap"], cli.chunks(core))
 
 

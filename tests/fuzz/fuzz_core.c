@@ -2,7 +2,8 @@
 #include <string.h>
 
 #include "fuzz/fuzz.h"
-#include "space/space.h"
+#include "image/recover.h"
+#include "space/thread_pointer.h"
 
 enum {
     BUDGET_BYTES = 256 << 20,
@@ -88,12 +89,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     enum cw_status status =
         cw_target_open_core_bytes(bytes, size, "core", &arena, &coverage, &target, &err);
     if (status == CW_OK) {
+        static const struct cw_image_options options;
+        check_target(&target);
+        status = cw_image_recover_mappings(&target, &options, &arena, &coverage, &err);
+    }
+    if (status == CW_OK) {
         check_target(&target);
         status = cw_space_create(&target, &arena, &space, &err);
     }
     FUZZ_CHECK(status == err.status && (status == CW_OK || err.text[0] != '\0'));
     if (status == CW_OK) {
         (void)touch_space(&space);
+        (void)cw_space_find_thread_pointers(&space, &target);
         overlay_space(&space);
         (void)touch_space(&space);
         cw_space_destroy(&space);

@@ -1,4 +1,5 @@
 /* A module's file of any bytes: the program of a small sound core whose build-id is not shown. */
+#include <elf.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,13 +52,22 @@ static void open_image(const uint8_t *core, size_t size, const char *exe)
     FUZZ_CHECK(atomic_load(&budget.used_bytes) == 0);
 }
 
+/* A core of the machine that the file says it is for, so that it fits. */
+static enum cw_arch machine_of(const uint8_t *bytes, size_t size)
+{
+    uint16_t machine = size >= 20 ? cw_load_u16(bytes + 18) : EM_NONE;
+    return machine == EM_386       ? CW_ARCH_I386
+           : machine == EM_AARCH64 ? CW_ARCH_AARCH64
+                                   : CW_ARCH_X86_64;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     char path[PATH_BYTES];
     int fd = memfd_create("module", MFD_CLOEXEC);
     FUZZ_CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    struct core_builder *builder = core_builder_create(machine_of(bytes, size));
     size_t held = size < MAPPED_BYTES ? size : MAPPED_BYTES;
     uint8_t *content =
         core_builder_segment(builder, BASE, MAPPED_BYTES, CW_PROT_READ | CW_PROT_WRITE);

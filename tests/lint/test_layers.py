@@ -15,6 +15,7 @@ LIBRARY_HEADERS = {
     "elfutils": r"(elfutils/.*|dwarf\.h|libelf\.h|gelf\.h)",
     "libiberty": r"libiberty/.*",
     "jansson": r"jansson\.h",
+    "libarchive": r"archive(_entry)?\.h",
     "getopt": r"getopt\.h",
 }
 

@@ -306,6 +306,7 @@ unsigned glibc_builder_thread(struct glibc_builder *builder, unsigned arena)
     cw_addr tls = UINT64_C(0x71000000) + (uint64_t)thread * 0x100000;
     core_builder_segment(builder->core, tls, TLS_BYTES, RW);
     core_builder_thread(builder->core, 1000 + thread, 0x400000, tls + 0x100, tls + TP_OFF);
+    put(builder, tls + TP_OFF, tls + TP_OFF); /* a thread block begins with its own address */
     enum glibc_tcache_form form = builder->layout->tcache_form;
     const struct glibc_tcache_layout *tcache = glibc_tcache_layout(form);
     if (form == GLIBC_TCACHE_NONE) {

@@ -10,6 +10,8 @@
 # group | what must be there | Debian's package | Fedora's
 #   cmd:NAME  a command          pc:NAME  a pkg-config module
 #   lib:NAME  a library for -l   py:NAME  a module of /usr/bin/python3
+#   so:NAME   a shared library, as it is loaded
+#   m32:c++   32-bit programs can be built
 #   clang-rt:NAME  a runtime of the clang that is installed, which has its version in its package
 SETUP_TABLE='
 build | cmd:gcc          | gcc                | gcc
@@ -22,21 +24,37 @@ build | pc:libelf        | libelf-dev         | elfutils-libelf-devel
 build | lib:iberty       | libiberty-dev      | binutils-devel
 build | pc:jansson       | libjansson-dev     | jansson-devel
 build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
+build | pc:libarchive    | libarchive-dev     | libarchive-devel
 build | pc:cunit         | libcunit1-dev      | CUnit-devel
 tests | cmd:git          | git                | git
 core  | cmd:gdb          | gdb                | gdb
 core  | cmd:gcore        | gdb                | gdb
 tests | py:pytest        | python3-pytest     | python3-pytest
 tests | py:jsonschema    | python3-jsonschema | python3-jsonschema
+tests | cmd:zstd         | zstd               | zstd
+tests | cmd:lz4          | lz4                | lz4
+tests | cmd:xz           | xz-utils           | xz
+tests | cmd:gzip         | gzip               | gzip
 full  | cmd:clang        | clang              | clang
 full  | cmd:clang-format | clang-format       | clang-tools-extra
 full  | cmd:clang-tidy   | clang-tidy         | clang-tools-extra
 full  | cmd:gcovr        | gcovr              | gcovr
 fuzz  | clang-rt:fuzzer  | @clang-rt          | compiler-rt
+other | m32:c++          | @multilib          | glibc-devel.i686 libstdc++-devel.i686
+other | cmd:aarch64-linux-gnu-g++ | g++-aarch64-linux-gnu | gcc-c++-aarch64-linux-gnu
+other | cmd:qemu-aarch64-static   | qemu-user-static      | qemu-user-static
 suite | cmd:debootstrap  | debootstrap        | debootstrap
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua
+real  | cmd:redis-server | redis-server       | redis
+real  | cmd:php          | php-cli            | php-cli
+real  | cmd:go           | golang-go          | golang
+real  | cmd:musl-gcc     | musl-tools         | musl-gcc
+real  | cmd:valgrind     | valgrind           | valgrind
+real  | so:libjemalloc.so.2             | libjemalloc2         | jemalloc
+real  | so:libtcmalloc_minimal.so.4     | libtcmalloc-minimal4 | gperftools-libs
+real  | so:libmimalloc.so.2.0           | libmimalloc2.0       | mimalloc
 '
 
 setup_has() {
@@ -45,8 +63,10 @@ setup_has() {
     pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
     lib:*) echo 'int main(void) { return 0; }' |
         gcc -x c - -o /dev/null "-l${1#lib:}" 2>/dev/null ;;
+    so:*) LD_PRELOAD="${1#so:}" /bin/true 2>&1 | { ! grep -q .; } ;;
     clang-rt:*) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang "-fsanitize=${1#clang-rt:}" -x c - -o /dev/null 2>/dev/null ;;
+    m32:*) echo 'int main() { return 0; }' | g++ -m32 -x c++ - -o /dev/null 2>/dev/null ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" 2>/dev/null ;;
     esac
 }
@@ -69,9 +89,14 @@ setup_as_root() {
     fi
 }
 
-# Debian's package of a table entry. clang's runtimes were once part of libclang-common.
+# Debian's package of a table entry. clang's runtimes were once part of libclang-common. The package
+# g++-multilib cannot be there with compilers for other machines; those that it stands for can.
 setup_debian_name() {
     local major
+    if [[ $1 == @multilib ]]; then
+        echo "g++-$(g++ -dumpversion 2>/dev/null)-multilib"
+        return
+    fi
     if [[ $1 != @clang-rt ]]; then
         echo "$1"
         return

@@ -55,7 +55,7 @@ _corewalk_value() {
         return
     fi
     case $2 in
-        --sysroot | --debug-dir) _corewalk_files "$3" -d ;;
+        --sysroot | --debug-dir | --scratch-dir) _corewalk_files "$3" -d ;;
         --exe | --output | -o) _corewalk_files "$3" -f ;;
     esac
     [[ -z $4 ]] || COMPREPLY=("${COMPREPLY[@]/#/$4}")

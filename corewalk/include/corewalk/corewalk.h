@@ -90,18 +90,40 @@ struct corewalk_options {
     uint64_t max_memory_bytes; /* beyond the mapped input; 0: no limit */
     unsigned thread_count;     /* 0: as many as there are cores */
     /*
-     * Called now and then during long work, `total` may be 0 (unknown). Return non-zero to
-     * cancel. May be called from worker threads, never from two at once.
+     * Called now and then during long work, `total` may be 0 (unknown; `done` then counts bytes
+     * of input). Return non-zero to cancel. May be called from worker threads, never from two at
+     * once.
      */
     int (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
     void *progress_context;
+    /*
+     * Compressed and piped cores are brought into a file without a name: in this folder (default:
+     * $TMPDIR, else /var/tmp, else /tmp), and of at most so many bytes on disk, holes not counted
+     * (0: what is free there, less a reserve). Of a larger one the beginning is analysed.
+     */
+    const char *scratch_dir;
+    uint64_t max_scratch_bytes;
 };
 
-/* Opens a core file. The file must not change while the session lives. */
+/*
+ * Opens a core file, also one that is compressed with zstd, lz4, xz or gzip (whatever its name), or
+ * a FIFO or the like. The file must not change while the session lives, if it is a regular one.
+ */
 COREWALK_EXPORT int corewalk_open_core(const char *path,
                                        const struct corewalk_options *options,
                                        struct corewalk_session **ret_session,
                                        struct corewalk_error *error);
+
+/*
+ * The same over a descriptor that is open for reading: a regular file, read from its start wherever
+ * its position is, or a pipe, read to its end. It stays the caller's, and may be closed after this.
+ * `name` is what reports call it.
+ */
+COREWALK_EXPORT int corewalk_open_descriptor(int descriptor,
+                                             const char *name,
+                                             const struct corewalk_options *options,
+                                             struct corewalk_session **ret_session,
+                                             struct corewalk_error *error);
 
 enum corewalk_arch {
     COREWALK_ARCH_UNKNOWN = 0,
@@ -128,7 +150,8 @@ struct corewalk_thread {
     uint32_t tid;
     uint64_t pc;
     uint64_t sp;
-    uint64_t tp; /* fs_base on x86-64; 0: unknown */
+    /* fs_base on x86-64, the base of gs on i386, TPIDR_EL0 on aarch64; 0: unknown, looked for */
+    uint64_t tp;
 };
 
 /* A target that the caller reads for us: a debugger, a test. Everything is copied. */
@@ -156,8 +179,8 @@ COREWALK_EXPORT void corewalk_close(struct corewalk_session *session);
 
 /*
  * Bytes that the session holds at most so far, beyond the mapped input. This and max_memory_bytes
- * count what grows with the target's memory; what libelf takes for the symbols of modules, and the
- * demangler for a name at a time, is not in it.
+ * count what grows with the target's memory; what libelf takes for the symbols of modules, the
+ * demangler for a name at a time, and libarchive to decompress a core, is not in it.
  */
 COREWALK_EXPORT uint64_t corewalk_peak_memory(const struct corewalk_session *session);
 

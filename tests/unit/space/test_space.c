@@ -129,6 +129,19 @@ static void mappings_join_only_where_the_file_goes_on(void)
     core_builder_destroy(builder);
 }
 
+static void huge_pages_are_anonymous_memory(void)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    struct opened_core opened;
+    core_builder_segment(builder, 0x200000, 0x400000, RW);
+    core_builder_mapping(builder, 0x200000, 0x200000, 0x600000, "/anon_hugepage (deleted)");
+    core_builder_mapping(builder, 0x400000, 0x200000, 0, "/anon_hugepage (deleted)");
+    opened_core_build(&opened, builder);
+    CHECK_REGIONS(&opened.space, {0x200000, 0x400000, CW_HELD, NULL});
+    opened_core_close(&opened);
+    core_builder_destroy(builder);
+}
+
 static void file_pages_that_gdb_left_out_are_not_dumped(void)
 {
     struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
@@ -350,12 +363,36 @@ static void a_spent_budget_makes_no_space(void)
     core_builder_destroy(builder);
 }
 
+static void only_aarch64_ignores_the_top_byte(void)
+{
+    static const struct {
+        enum cw_arch arch;
+        uint64_t word;
+        cw_addr address;
+    } cases[] = {
+        {CW_ARCH_AARCH64, UINT64_C(0x2a00ffff12345678), UINT64_C(0x0000ffff12345678)},
+        {CW_ARCH_X86_64, UINT64_C(0x2a00ffff12345678), UINT64_C(0x2a00ffff12345678)},
+        {CW_ARCH_I386, 0xfff12345, 0xfff12345},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct core_builder *builder = core_builder_create(cases[i].arch);
+        struct opened_core opened;
+        core_builder_segment(builder, 0x10000, 0x1000, CW_PROT_READ);
+        opened_core_build(&opened, builder);
+        CU_ASSERT_EQUAL(cw_space_pointer(&opened.space, cases[i].word), cases[i].address);
+        opened_core_close(&opened);
+        core_builder_destroy(builder);
+    }
+}
+
 CW_TEST_MAIN("space/space",
+             CW_TEST(only_aarch64_ignores_the_top_byte),
              CW_TEST(segments_are_cut_by_provenance_and_mapping),
              CW_TEST(a_truncated_segment_has_three_parts),
              CW_TEST(neighbours_that_agree_become_one),
              CW_TEST(bytes_that_do_not_follow_each_other_stay_apart),
              CW_TEST(mappings_join_only_where_the_file_goes_on),
+             CW_TEST(huge_pages_are_anonymous_memory),
              CW_TEST(file_pages_that_gdb_left_out_are_not_dumped),
              CW_TEST(look_ups_agree_with_a_search_by_hand),
              CW_TEST(the_top_of_the_address_space_is_found),

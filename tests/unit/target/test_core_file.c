@@ -231,91 +231,6 @@ static void each_step_can_run_out_of_memory(void)
     core_builder_destroy(builder);
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
-
-static void write_file(const char *path, const uint8_t *bytes, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
-        abort();
-    }
-}
-
-static enum cw_status open_file(const char *path, struct opened_core *opened)
-{
-    *opened = (struct opened_core){0};
-    cw_budget_init(&opened->budget, UINT64_MAX);
-    cw_arena_init(&opened->arena, &opened->budget);
-    cw_notes_init(&opened->coverage, &opened->arena);
-    opened->status =
-        cw_target_open_core(path, &opened->arena, &opened->coverage, &opened->target, &opened->err);
-    return opened->status;
-}
-
-static void files_are_mapped_and_given_back(void)
-{
-    char directory[] = "/tmp/corewalk_test_XXXXXX";
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-    char path[sizeof directory + 16];
-    snprintf(path, sizeof path, "%s/core", directory);
-    struct core_builder *builder = sample();
-    struct opened_core opened;
-    size_t size;
-    const uint8_t *bytes = core_builder_finish(builder, &size);
-
-    write_file(path, bytes, size);
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_OK);
-    CU_ASSERT_EQUAL(opened.target.file_bytes, size);
-    CU_ASSERT_STRING_EQUAL(opened.target.path, path);
-    CU_ASSERT_EQUAL(cw_load_u64(opened.target.segments[0].data + 8), 42);
-    opened_core_close(&opened);
-    CU_ASSERT_PTR_NULL(opened.target.file_data);
-    cw_target_close(&opened.target);
-
-    /* Ends within a page: its last bytes may be read, the next page must never be. */
-    write_file(path, bytes, size - 0xffc);
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_OK);
-    touch(&opened);
-    CU_ASSERT_EQUAL(opened.target.missing_bytes, 0xffc);
-    opened_core_close(&opened);
-
-    write_file(path, bytes, 0);
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_ERROR_FORMAT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(opened.err.text, "empty"));
-    opened_core_close(&opened);
-
-    write_file(path, (const uint8_t *)"#!/bin/sh\n", 10);
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_ERROR_FORMAT);
-    opened_core_close(&opened);
-    unlink(path);
-    rmdir(directory);
-    core_builder_destroy(builder);
-}
-
-static void what_is_no_regular_file_is_refused_at_once(void)
-{
-    char directory[] = "/tmp/corewalk_test_XXXXXX";
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-    char path[sizeof directory + 16];
-    struct opened_core opened;
-    snprintf(path, sizeof path, "%s/fifo", directory);
-
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_ERROR_IO);
-    CU_ASSERT_EQUAL(opened.err.os_error, ENOENT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(opened.err.text, "cannot open"));
-    opened_core_close(&opened);
-
-    CU_ASSERT_EQUAL(open_file(directory, &opened), CW_ERROR_FORMAT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(opened.err.text, "is a directory"));
-    opened_core_close(&opened);
-
-    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
-    CU_ASSERT_EQUAL(open_file(path, &opened), CW_ERROR_FORMAT);
-    opened_core_close(&opened);
-    unlink(path);
-    rmdir(directory);
-}
-
 CW_TEST_MAIN("target/core_file",
              CW_TEST(segments_come_sorted_with_their_bytes),
              CW_TEST(cut_anywhere_it_still_opens),
@@ -324,6 +239,4 @@ CW_TEST_MAIN("target/core_file",
              CW_TEST(an_offset_beyond_the_file_holds_nothing),
              CW_TEST(no_segments_are_legal),
              CW_TEST(a_hundred_thousand_segments_are_read),
-             CW_TEST(each_step_can_run_out_of_memory),
-             CW_TEST(files_are_mapped_and_given_back),
-             CW_TEST(what_is_no_regular_file_is_refused_at_once))
+             CW_TEST(each_step_can_run_out_of_memory))

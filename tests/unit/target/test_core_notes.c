@@ -186,6 +186,32 @@ static void an_absurd_page_size_is_not_believed(void)
     }
 }
 
+static void segments_tell_the_page_size_that_the_vector_lacks(void)
+{
+    static const struct {
+        uint64_t alignment;
+        size_t size;
+        uint64_t page_bytes;
+    } cases[] = {
+        {65536, 65536, 65536},
+        {16384, 16384, 16384},
+        {65536, 4096, 4096}, /* not what the segments are made of */
+        {1, 65536, 4096},    /* gdb's */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct core_builder *builder = core_builder_create(CW_ARCH_AARCH64);
+        struct opened_core opened;
+        core_builder_segment(builder, 0x10000, cases[i].size, RW);
+        size_t size;
+        uint8_t *bytes = core_builder_finish(builder, &size);
+        set(bytes, core_builder_header_off(builder, 0) + 48, cases[i].alignment, 8);
+        opened_core_open(&opened, bytes, size);
+        CU_ASSERT_EQUAL(opened.target.page_bytes, cases[i].page_bytes);
+        opened_core_close(&opened);
+        core_builder_destroy(builder);
+    }
+}
+
 static void mapped_files_have_byte_offsets(void)
 {
     struct core_builder *builder = sample();
@@ -406,6 +432,7 @@ CW_TEST_MAIN("target/core_notes",
              CW_TEST(a_thread_pointer_is_taken_from_the_entry_that_gs_names),
              CW_TEST(the_auxiliary_vector_is_taken_apart),
              CW_TEST(an_absurd_page_size_is_not_believed),
+             CW_TEST(segments_tell_the_page_size_that_the_vector_lacks),
              CW_TEST(mapped_files_have_byte_offsets),
              CW_TEST(a_lying_file_count_is_refused),
              CW_TEST(entries_that_make_no_sense_are_left_out),

@@ -79,7 +79,7 @@ static void the_later_of_two_that_overlap_is_cut(void)
     add(&fixture, 0x1000, 0x2000, 0x2000);
     add(&fixture, 0x2800, 0x2000, 0x1800);
     add(&fixture, 0x1800, 0x0800, 0x0800); /* inside the first: nothing is left */
-    add(&fixture, 0x4000, 0x1000, 0x0400); /* all that it holds is covered by the second */
+    add(&fixture, 0x3800, 0x1800, 0x0400); /* all that it holds is covered by the second */
     normalise(&fixture);
     CU_ASSERT_EQUAL_FATAL(fixture.target.segment_count, 3);
     check(&fixture, 0, 0x1000, 0x2000);
@@ -129,14 +129,32 @@ static void one_that_wraps_ends_at_the_top(void)
     struct fixture fixture;
     set_up(&fixture, sizeof(struct cw_segment));
     add(&fixture, UINT64_MAX - 0xfff, 0x10000, 0x3000);
-    add(&fixture, 0, UINT64_MAX, 0x1000);
+    add(&fixture, UINT64_MAX - 0x2fff, 0x2fff, 0x2fff);
     normalise(&fixture);
     CU_ASSERT_EQUAL_FATAL(fixture.target.segment_count, 2);
-    check(&fixture, 0, 0, UINT64_MAX);
+    check(&fixture, 0, UINT64_MAX - 0x2fff, 0x2fff);
     check(&fixture, 1, UINT64_MAX, 1);
     CU_ASSERT_EQUAL(fixture.target.segments[1].held_bytes, 1);
     CU_ASSERT_PTR_EQUAL(fixture.target.segments[1].data, data + 0xfff);
     CU_ASSERT_EQUAL(fixture.cut_count, 1);
+    tear_down(&fixture);
+}
+
+static void what_is_not_stored_gives_way_to_what_is(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, sizeof(struct cw_segment));
+    add(&fixture, 0x1000, (uint64_t)1 << 63, 0x1000);
+    add(&fixture, 0x5000, 0x1000, 0x1000);
+    add(&fixture, 0x8000, 0x4000, 0);
+    add(&fixture, 0x9000, 0x1000, 0); /* knows no more than the one before */
+    normalise(&fixture);
+    CU_ASSERT_EQUAL_FATAL(fixture.target.segment_count, 3);
+    check(&fixture, 0, 0x1000, 0x4000);
+    check(&fixture, 1, 0x5000, 0x1000);
+    check(&fixture, 2, 0x8000, 0x4000);
+    CU_ASSERT_EQUAL(fixture.target.segments[1].held_bytes, 0x1000);
+    CU_ASSERT_EQUAL(fixture.cut_count, 2);
     tear_down(&fixture);
 }
 
@@ -242,6 +260,7 @@ CW_TEST_MAIN("target/segments",
              CW_TEST(of_repeated_ones_the_first_counts),
              CW_TEST(the_top_of_the_address_space_is_legal_and_final),
              CW_TEST(one_that_wraps_ends_at_the_top),
+             CW_TEST(what_is_not_stored_gives_way_to_what_is),
              CW_TEST(empty_ones_are_left_out),
              CW_TEST(mappings_without_segments_get_empty_ones),
              CW_TEST(a_mapping_up_to_the_top_is_filled_once),

@@ -1,0 +1,142 @@
+/* target/scratch: sparse, limited, without a name. */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/unit.h"
+#include "target/scratch.h"
+
+enum { BLOCK = 4096 };
+
+static uint8_t bytes[64 * BLOCK];
+
+static struct cw_scratch open_scratch(uint64_t limit_bytes)
+{
+    struct cw_scratch scratch = {.file = -1};
+    CU_ASSERT_EQUAL_FATAL(cw_scratch_open("/tmp", limit_bytes, &scratch, NULL), CW_OK);
+    return scratch;
+}
+
+static void check_content(const struct cw_scratch *scratch)
+{
+    void *data = NULL;
+    CU_ASSERT_EQUAL_FATAL(cw_scratch_map(scratch, &data, NULL), CW_OK);
+    CU_ASSERT_EQUAL(memcmp(data, bytes, scratch->size_bytes), 0);
+    munmap(data, scratch->size_bytes);
+}
+
+static void it_has_no_name_and_is_private(void)
+{
+    char folder[] = "/tmp/corewalk_test_XXXXXX";
+    struct cw_scratch scratch;
+    struct stat status;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    CU_ASSERT_EQUAL_FATAL(cw_scratch_open(folder, 0, &scratch, NULL), CW_OK);
+    CU_ASSERT_TRUE(cw_scratch_append(&scratch, (const uint8_t *)"core", 4));
+    CU_ASSERT_EQUAL(fstat(scratch.file, &status), 0);
+    CU_ASSERT_EQUAL(status.st_mode & 0777, 0600);
+    CU_ASSERT_EQUAL(status.st_nlink, 0);
+    CU_ASSERT_EQUAL(rmdir(folder), 0); /* it is empty */
+    cw_scratch_close(&scratch);
+    cw_scratch_close(&scratch);
+}
+
+static void zero_blocks_become_holes(void)
+{
+    struct stat status;
+    struct cw_scratch scratch = open_scratch(0);
+    memset(bytes, 0, sizeof bytes);
+    bytes[0] = 1;
+    bytes[20 * BLOCK - 1] = 2;
+    bytes[40 * BLOCK] = 3;
+    CU_ASSERT_TRUE(cw_scratch_append(&scratch, bytes, sizeof bytes));
+    CU_ASSERT_EQUAL(scratch.size_bytes, sizeof bytes);
+    CU_ASSERT_EQUAL(scratch.stored_bytes, 3 * BLOCK);
+    check_content(&scratch);
+    CU_ASSERT_EQUAL(fstat(scratch.file, &status), 0);
+    CU_ASSERT_EQUAL(status.st_size, sizeof bytes);
+    CU_ASSERT_TRUE(status.st_blocks * 512 < 20 * BLOCK);
+    cw_scratch_close(&scratch);
+}
+
+static void pieces_of_any_size_add_up(void)
+{
+    struct cw_scratch scratch = open_scratch(0);
+    memset(bytes, 0, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i += 1 + i % 9001) {
+        bytes[i] = (uint8_t)(i + 1);
+    }
+    size_t done = 0;
+    for (size_t step = 1; done < sizeof bytes; step = step * 3 % 20011) {
+        size_t piece = step < sizeof bytes - done ? step : sizeof bytes - done;
+        CU_ASSERT_TRUE_FATAL(cw_scratch_append(&scratch, bytes + done, piece));
+        done += piece;
+    }
+    CU_ASSERT_EQUAL(scratch.size_bytes, sizeof bytes);
+    check_content(&scratch);
+    cw_scratch_close(&scratch);
+}
+
+static void at_its_limit_it_keeps_what_fits(void)
+{
+    struct cw_scratch scratch = open_scratch(10 * BLOCK + 100);
+    memset(bytes, 'x', sizeof bytes);
+    memset(bytes + 4 * BLOCK, 0, 4 * BLOCK);
+    CU_ASSERT_TRUE(cw_scratch_append(&scratch, bytes, 6 * BLOCK));
+    CU_ASSERT_FALSE(cw_scratch_append(&scratch, bytes + 6 * BLOCK, sizeof bytes - 6 * BLOCK));
+    CU_ASSERT_EQUAL(scratch.os_error, 0);
+    CU_ASSERT_EQUAL(scratch.stored_bytes, 10 * BLOCK + 100);
+    CU_ASSERT_EQUAL(scratch.size_bytes, 14 * BLOCK + 100);
+    check_content(&scratch);
+    cw_scratch_close(&scratch);
+}
+
+/* A write beyond it would raise SIGXFSZ. */
+static void a_limit_of_the_process_is_no_signal(void)
+{
+    struct rlimit before;
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit limit = {.rlim_cur = 3 * BLOCK, .rlim_max = before.rlim_max};
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct cw_scratch scratch = open_scratch(0);
+    memset(bytes, 'x', sizeof bytes);
+    CU_ASSERT_FALSE(cw_scratch_append(&scratch, bytes, sizeof bytes));
+    CU_ASSERT_EQUAL(scratch.size_bytes, 3 * BLOCK);
+    check_content(&scratch);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &before), 0);
+    cw_scratch_close(&scratch);
+}
+
+static void nothing_appended_maps_to_nothing(void)
+{
+    struct cw_scratch scratch = open_scratch(0);
+    void *data = NULL;
+    CU_ASSERT_EQUAL(cw_scratch_map(&scratch, &data, NULL), CW_OK);
+    CU_ASSERT_PTR_NULL(data);
+    cw_scratch_close(&scratch);
+}
+
+static void a_folder_that_is_none_is_said(void)
+{
+    struct cw_scratch scratch = {.file = -1};
+    struct cw_error err = CW_ERROR_INIT;
+    CU_ASSERT_EQUAL(cw_scratch_open("/nonexistent", 0, &scratch, &err), CW_ERROR_IO);
+    CU_ASSERT_EQUAL(err.os_error, ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "/nonexistent"));
+    CU_ASSERT_EQUAL(scratch.file, -1);
+}
+
+CW_TEST_MAIN("target/scratch",
+             CW_TEST(it_has_no_name_and_is_private),
+             CW_TEST(zero_blocks_become_holes),
+             CW_TEST(pieces_of_any_size_add_up),
+             CW_TEST(at_its_limit_it_keeps_what_fits),
+             CW_TEST(a_limit_of_the_process_is_no_signal),
+             CW_TEST(nothing_appended_maps_to_nothing),
+             CW_TEST(a_folder_that_is_none_is_said))
