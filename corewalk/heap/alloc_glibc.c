@@ -247,6 +247,7 @@ static enum cw_status mark(struct cw_heap_builder *builder, void *state, struct 
     for (size_t i = 0; i < copies->count; i++) {
         apply_marks(&copies->items[i], true);
     }
+    glibc_count_lost(copies);
     return CW_OK;
 }
 

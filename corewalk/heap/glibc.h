@@ -8,7 +8,7 @@
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
  *   bins     free lists of the arenas        tcache   free lists of the threads
  *   share    brk memory of several mains               check    integrity, and what is said of it
- *   compare  symbols and banner against memory
+ *   compare  symbols and banner against memory                key      what caches have lost
  *
  * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
  * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
@@ -129,6 +129,7 @@ struct glibc {
     uint64_t plain_votes;
     uint64_t mangled_votes;
     struct cw_vector tcaches; /* struct glibc_tcache */
+    bool has_lost_cached;     /* caches were not readable, or their lists are damaged */
     struct cw_vector arenas;  /* struct glibc_arena, the main one first, then by address */
     struct cw_vector spans;   /* struct glibc_span */
     struct cw_vector marks;   /* struct glibc_mark */
@@ -327,3 +328,6 @@ void glibc_mark_bins(struct glibc *glibc);
 
 /* Settles what is free to its successor but was met in no bin of any copy. */
 void glibc_settle_unbinned(struct glibc_copies *copies);
+
+/* Counts, where caches have lost chunks, those that are marked like cached ones: a note. */
+void glibc_count_lost(const struct glibc_copies *copies);

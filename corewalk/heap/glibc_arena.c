@@ -15,8 +15,9 @@
 #include "heap/glibc.h"
 
 enum {
-    SHORTEST_RUN = 4,   /* self-pointing bins in a row that make a candidate */
-    WORST_BAD_BINS = 2, /* a core may be taken while bins are being relinked */
+    SHORTEST_RUN = 4,     /* self-pointing bins in a row that make a candidate */
+    LONE_TRIES = 1 << 16, /* of single ones, where that finds nothing: nearly all bins are filled */
+    WORST_BAD_BINS = 2,   /* a core may be taken while bins are being relinked */
     LARGEST_ARENA_COUNT = 16384,
     CIRCLE_STEPS = 8 * LARGEST_ARENA_COUNT, /* of all attempts together */
     LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
@@ -38,6 +39,8 @@ struct search {
     struct cw_map visited; /* arenas, under each distance: number of the last circle with it */
     uint64_t circle_count;
     uint64_t steps_left;
+    unsigned shortest_run;
+    uint64_t tries_left;
     struct circle kept[GLIBC_COPY_LIMIT]; /* the closed ones, or else the best of the others */
     size_t kept_count;
     bool failed; /* out of memory, or cancelled */
@@ -355,7 +358,7 @@ static void try_run(struct search *search, cw_addr pair)
     unsigned bad_counts[GLIBC_BIN_COUNT];
     for (unsigned back = 0; back < GLIBC_BIN_COUNT; back++) {
         struct bins_check check = check_bins(search, pair - (uint64_t)back * stride);
-        bad_counts[back] = check.empty_count >= SHORTEST_RUN ? check.bad_count : UINT32_MAX;
+        bad_counts[back] = check.empty_count >= search->shortest_run ? check.bad_count : UINT32_MAX;
         fewest = bad_counts[back] < fewest ? bad_counts[back] : fewest;
     }
     for (unsigned back = 0; back < GLIBC_BIN_COUNT && !search->failed; back++) {
@@ -381,7 +384,8 @@ static void search_bytes(struct search *search, cw_addr address, const uint8_t *
         bool continues = run_length > 0 && off == run_off + run_length * stride;
         run_off = continues ? run_off : off;
         run_length = continues ? run_length + 1 : 1;
-        if (run_length == SHORTEST_RUN) {
+        if (run_length == search->shortest_run && search->tries_left > 0) {
+            search->tries_left--;
             try_run(search, address + run_off);
         }
     }
@@ -554,7 +558,16 @@ bool glibc_find_arenas(struct glibc_copies *copies)
     struct search search = {
         .glibc = glibc, .window = {.space = glibc->space}, .steps_left = CIRCLE_STEPS};
     cw_map_init(&search.visited, glibc->arenas.budget);
+    search.shortest_run = SHORTEST_RUN;
+    search.tries_left = UINT64_MAX;
     search_module_data(&search);
+    if (search.kept_count == 0 && !search.failed) {
+        search.shortest_run = 1;
+        search.tries_left = LONE_TRIES;
+        search_module_data(&search);
+        search.shortest_run = SHORTEST_RUN;
+        search.tries_left = UINT64_MAX;
+    }
     if (search.kept_count == 0 && !search.failed) {
         search_everywhere(&search);
     }

@@ -127,8 +127,8 @@ static bool is_cache(struct caches *caches,
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
     uint64_t bytes = chunk_size(glibc, index);
-    /* A remainder too small to be a chunk stays with it. */
-    if (bytes < expected || bytes - expected >= glibc->min_chunk_bytes) {
+    /* 2.43 may ask for a granule more; a remainder too small to be a chunk stays with it. */
+    if (bytes < expected || bytes - expected >= glibc->alignment + glibc->min_chunk_bytes) {
         return false;
     }
     struct tcache_view view;
@@ -315,6 +315,7 @@ static void note_missing(const struct caches *caches)
     const struct glibc *glibc = caches->glibc;
     bool is_first = glibc == &glibc->copies->items[0]; /* the same threads for all copies */
     if (caches->unseen_count > 0 && is_first) {
+        caches->glibc->has_lost_cached = true;
         cw_note_add(glibc->builder->coverage,
                     CW_WARNING,
                     "tcache-unseen",
@@ -411,6 +412,7 @@ struct cached_list {
 static void report_link(struct caches *caches, const struct cached_list *list, const char *what)
 {
     struct glibc *glibc = caches->glibc;
+    glibc->has_lost_cached = true;
     char link[GLIBC_LINK_TEXT];
     if (list->from == 0) {
         glibc_report(glibc,
@@ -473,6 +475,7 @@ static bool take_entry(struct caches *caches, struct cached_list *list)
     uint64_t key;
     uint32_t index = glibc_chunk_at(glibc, list->user - glibc->header_bytes);
     if (index == CW_NONE) {
+        glibc->has_lost_cached = true;
         if (list->from != 0 || glibc_peek(&caches->window, list->user, &stored)) {
             report_link(caches, list, "where no chunk starts");
         }

@@ -63,6 +63,42 @@ static void tolerates_two_damaged_bins(void)
     done(&c, builder);
 }
 
+/* The largest size that belongs into the bin; 64 bits. */
+static uint64_t size_for_bin(unsigned bin)
+{
+    static const struct {
+        uint8_t first_bin;
+        uint8_t base;
+        uint8_t shift;
+    } steps[] = {{124, 124, 18}, {120, 119, 15}, {112, 110, 12}, {97, 91, 9}, {64, 48, 6}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (bin >= steps[i].first_bin) {
+            return ((uint64_t)(bin - steps[i].base + 1) << steps[i].shift) - 16;
+        }
+    }
+    return (uint64_t)bin * 16;
+}
+
+/* A busy heap: no two empty bins in a row. */
+static void finds_an_arena_with_few_empty_bins(void)
+{
+    struct glibc_builder *builder = make(1);
+    for (unsigned bin = 2; bin < GLIBC_BIN_COUNT; bin++) {
+        if (bin % 5 != 0) {
+            cw_addr chunk = glibc_builder_chunk(builder, 0, size_for_bin(bin));
+            glibc_builder_chunk(builder, 0, 0x40);
+            glibc_builder_bin(builder, 0, chunk, bin);
+        }
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, glibc_builder_arena_address(builder, 0));
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_BINNED].count, 100);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
 static void a_broken_circle_keeps_what_it_reaches(void)
 {
     struct glibc_builder *builder = make(3);
@@ -216,6 +252,7 @@ static void a_large_circle_is_followed_once(void)
 CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(lists_the_main_arena_first),
              CW_TEST(tolerates_two_damaged_bins),
+             CW_TEST(finds_an_arena_with_few_empty_bins),
              CW_TEST(a_broken_circle_keeps_what_it_reaches),
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),

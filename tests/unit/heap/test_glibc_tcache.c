@@ -1,4 +1,6 @@
 /* heap/glibc_tcache: caches by TLS, both kinds of links, and damaged lists. */
+#include <string.h>
+
 #include "heap/glibc_layout.h"
 #include "support/glibc_builder.h"
 #include "support/unit.h"
@@ -84,6 +86,36 @@ static void an_overwritten_link_is_found(void)
     done(&c, &cached);
 }
 
+/* What the list has lost still bears the key; it stays used, and is said to be doubtful. */
+static void lost_chunks_are_counted_by_their_key(void)
+{
+    struct cached cached = make(modern());
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    uint64_t key = 0x5a17c3b2690fd1e4;
+    cw_addr chunks[7];
+    for (unsigned i = 0; i < 7; i++) {
+        chunks[i] = glibc_builder_chunk(cached.builder, 0, 0x60);
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        glibc_builder_cache(cached.builder, 0, chunks[i]);
+        core_builder_word(core, chunks[i] + 24, key);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        core_builder_word(core, cached.chunks[i] + 24, key);
+    }
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "probably-cached"), 0);
+    CU_ASSERT(heap_case_close(&c));
+    core_builder_word(core, chunks[2] + 16, 0x4141414141414141);
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_state(&c, chunks[1]), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL_FATAL(heap_case_count(&c.coverage, "probably-cached"), 1);
+    const char *text = cw_note_at(&c.coverage, c.coverage.items.count - 1)->text;
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "2 chunks of 192 bytes"));
+    done(&c, &cached);
+}
+
 static void a_link_to_a_free_chunk_is_found(void)
 {
     struct cached cached = make(modern());
@@ -150,6 +182,27 @@ static void a_cache_may_keep_a_remainder(void)
     open(&c, &cached);
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 1);
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_INTERNAL].bytes, 0x2a0);
+    done(&c, &cached);
+}
+
+/* In 2.43 a cache may be a granule larger, which on i386 would make a chunk. */
+static void a_cache_may_be_a_granule_larger(void)
+{
+    struct glibc_builder *builder = glibc_builder_create(
+        glibc_pick(glibc_with_word_bytes(4) & glibc_with_mp_form(GLIBC_MP_2_43)));
+    struct cached cached = {.builder = builder};
+    unsigned thread = glibc_builder_thread(builder, 0);
+    cw_addr cache = glibc_builder_cache_address(builder, 0) - 8;
+    cached.chunks[0] = glibc_builder_chunk(builder, 0, 0x40);
+    cached.chunks[1] = glibc_builder_chunk(builder, 0, 0x40);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_word(core, cache + 4, 0x1e1);
+    core_builder_word(core, cache + 0x1e0 + 4, 0x31);
+    glibc_builder_cache(builder, thread, cached.chunks[1]);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_INTERNAL].bytes, 0x1e0);
     done(&c, &cached);
 }
 
@@ -283,10 +336,12 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(follows_lists_of_every_form),
              CW_TEST(a_second_free_is_found),
              CW_TEST(an_overwritten_link_is_found),
+             CW_TEST(lost_chunks_are_counted_by_their_key),
              CW_TEST(a_link_to_a_free_chunk_is_found),
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
              CW_TEST(a_cache_may_keep_a_remainder),
+             CW_TEST(a_cache_may_be_a_granule_larger),
              CW_TEST(caches_may_be_far_from_the_thread_pointer),
              CW_TEST(a_thread_may_have_none),
              CW_TEST(no_cache_at_all_is_a_note),
