@@ -148,7 +148,7 @@ static void note_trouble(const struct mapped *mapped, struct cw_notes *coverage)
                     "core-packing-damaged",
                     0,
                     "The compressed core is damaged or cut off (%s: %s): its first %s could be "
-                    "unpacked.",
+                    "unpacked, and no checksum vouches for all of them.",
                     name,
                     unpacked->trouble,
                     size);
