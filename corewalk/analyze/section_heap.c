@@ -163,23 +163,23 @@ static int compare_arenas(const void *left, const void *right)
     return a->address < b->address ? -1 : a->address > b->address;
 }
 
-static bool has_many_mains(const struct cw_heap *heap)
+/* With one copy of malloc in the process everybody knows whose the main arena is. */
+static bool has_several_mains(const struct cw_heap *heap)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < heap->arena_count; i++) {
-        count += heap->arenas[i].kind == CW_ARENA_MAIN;
+    unsigned count = 0;
+    for (size_t i = 0; i < heap->arena_count; i++) {
+        count += heap->arenas[i].kind == CW_ARENA_MAIN ? 1 : 0;
     }
     return count > 1;
 }
 
-/* People need the module only where it tells main arenas apart. */
 static void add_arena(struct cw_report *report,
                       struct cw_report_section *section,
                       const struct cw_heap_arena *arena,
-                      bool shows_module)
+                      bool names_module)
 {
-    struct cw_cell module = arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module);
     const struct cw_tally *tallies = arena->by_state;
+    struct cw_cell module = arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module);
     cw_report_add_row(
         report,
         section,
@@ -200,7 +200,7 @@ static void add_arena(struct cw_report *report,
             cw_cell_text(arena->kind == CW_ARENA_MAIN ? "main" : "thread"),
             cw_cell_address(arena->address),
             module,
-            shows_module ? module : cw_cell_absent(),
+            names_module ? module : cw_cell_absent(),
         });
 }
 
@@ -238,8 +238,9 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
     }
     memcpy(arenas, heap->arenas, heap->arena_count * sizeof *arenas);
     qsort(arenas, heap->arena_count, sizeof *arenas, compare_arenas);
+    bool names_module = has_several_mains(heap);
     for (uint32_t i = 0; i < heap->arena_count; i++) {
-        add_arena(report, section, &arenas[i], has_many_mains(heap));
+        add_arena(report, section, &arenas[i], names_module);
     }
     size_t shown = cw_report_shown_row_count(section);
     const char *beside = beside_arenas(heap, report);
