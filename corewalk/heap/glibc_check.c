@@ -149,6 +149,19 @@ const char *glibc_block_text(const struct glibc *glibc, cw_addr address, char *b
     return buffer;
 }
 
+void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
+{
+    cw_addr user = chunk + glibc->header_bytes;
+    char text[GLIBC_BLOCK_TEXT];
+    glibc_report(glibc,
+                 GLIBC_DAMAGE_DOUBLE_FREE,
+                 user,
+                 user,
+                 "the block at %s is %s: it was freed twice",
+                 glibc_block_text(glibc, chunk, text),
+                 where);
+}
+
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer)
 {
     if (cw_space_find(glibc->space, link) != NULL) {
@@ -197,13 +210,6 @@ void glibc_report_breaks(struct glibc *glibc)
     for (size_t i = 0; i < glibc->breaks.count; i++) {
         report_break(glibc, cw_vector_at(&glibc->breaks, i));
     }
-}
-
-cw_addr glibc_chunk_before(const struct glibc *glibc, cw_addr chunk)
-{
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    uint32_t index = chunk == 0 ? CW_NONE : cw_chunk_table_find(table, chunk - 1);
-    return index == CW_NONE ? 0 : cw_chunk_table_get(table, index).start;
 }
 
 /* As glibc's bin_index() does; the three variants differ in how many bins are 64 bytes apart. */

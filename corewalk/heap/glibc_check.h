@@ -51,6 +51,9 @@ void glibc_report(struct glibc *glibc,
                   const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
 
+/* Adds one of a chunk that was freed twice; `where` it is. */
+void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where);
+
 /* Says how many findings of each kind were only counted. */
 void glibc_report_rest(const struct glibc_copies *copies);
 
