@@ -21,6 +21,7 @@
 #include <inttypes.h>
 
 #include "base/load.h"
+#include "heap/damage.h"
 #include "heap/glibc_layout.h"
 #include "heap/heap_builder.h"
 
@@ -116,8 +117,6 @@ struct glibc_break {
     bool is_plausible; /* the size is one that a chunk could have, but led astray */
 };
 
-enum { GLIBC_DAMAGE_COUNT = 26 }; /* kinds: see glibc_check.h */
-
 struct glibc_copies;
 
 /* One copy of malloc. */
@@ -155,7 +154,7 @@ struct glibc {
     struct cw_vector suspects;  /* struct glibc_suspect */
     struct cw_vector breaks;    /* struct glibc_break, in the order of the spans */
     uint64_t search_bytes_left; /* that may be searched for references to blocks */
-    uint64_t damage_counts[GLIBC_DAMAGE_COUNT];
+    uint64_t damage_counts[CW_DAMAGE_KIND_COUNT];
 };
 
 /* All copies of malloc in the process; [0] holds the most memory. */

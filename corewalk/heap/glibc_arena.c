@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
-#include "heap/glibc.h"
+#include "heap/glibc_check.h"
 
 enum {
     SHORTEST_RUN = 4,     /* self-pointing bins in a row that make a candidate */
@@ -487,14 +487,14 @@ static void report_strays(const struct search *search, const struct circle *circ
     for (size_t i = 0; i < circle->arenas.count; i++) {
         const struct glibc_arena *arena = cw_vector_at(&circle->arenas, i);
         if (!arena->is_main && arena->first_heap == 0) {
-            cw_note_add(search->glibc->builder->findings,
-                        CW_SEVERE,
-                        "heap-info",
-                        arena->address,
-                        "the arena at 0x%" PRIx64
-                        " is not the main one, but the heap_info in front "
-                        "of it is damaged: the heap that it lies in was left out",
-                        arena->address);
+            glibc_report(search->glibc,
+                         CW_DAMAGE_HEAP_INFO,
+                         arena->address,
+                         0,
+                         "the arena at 0x%" PRIx64
+                         " is not the main one, but the heap_info in front "
+                         "of it is damaged: the heap that it lies in was left out",
+                         arena->address);
         }
     }
 }

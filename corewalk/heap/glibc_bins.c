@@ -46,7 +46,7 @@ static void report_bin(struct lists *lists,
     }
     if (where == walk->head) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_ARENA_LIST,
+                     CW_DAMAGE_ARENA_LIST,
                      where + glibc->header_bytes,
                      0,
                      "bin %u of the arena at 0x%" PRIx64
@@ -60,7 +60,7 @@ static void report_bin(struct lists *lists,
     }
     char text[GLIBC_BLOCK_TEXT];
     glibc_report(glibc,
-                 GLIBC_DAMAGE_BIN_LINK,
+                 CW_DAMAGE_BIN_LINK,
                  where,
                  where + glibc->header_bytes,
                  "the free block at %s, in bin %u, %s %s, %s: it has likely been written to after "
@@ -101,7 +101,7 @@ static void check_large(struct lists *lists, const struct bin_walk *walk, cw_add
     if (!is_sound) {
         char text[GLIBC_BLOCK_TEXT];
         glibc_report(glibc,
-                     GLIBC_DAMAGE_NEXTSIZE_LINK,
+                     CW_DAMAGE_NEXTSIZE_LINK,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free block at %s, in bin %u, has broken links to other sizes: it has "
@@ -119,7 +119,7 @@ static void check_binned_size(struct lists *lists,
     struct glibc *glibc = lists->glibc;
     if (walk->bin != GLIBC_UNSORTED_BIN && glibc_bin_of(glibc, bytes) != walk->bin) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_BIN_SIZE,
+                     CW_DAMAGE_BIN_SIZE,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free chunk at 0x%" PRIx64 " has %" PRIu64
@@ -134,7 +134,7 @@ static void check_binned_size(struct lists *lists,
     }
     if (walk->previous_bytes != 0 && bytes > walk->previous_bytes) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_BIN_ORDER,
+                     CW_DAMAGE_BIN_ORDER,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free chunk at 0x%" PRIx64 " has %" PRIu64
@@ -169,7 +169,7 @@ static bool is_free_after_all(
     }
     if (!glibc_is_damaged(glibc, chunk + bytes)) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_PREV_INUSE,
+                     CW_DAMAGE_PREV_INUSE,
                      chunk + bytes,
                      chunk + glibc->header_bytes,
                      "the header at 0x%" PRIx64 " says that the block before it, at 0x%" PRIx64
@@ -324,7 +324,7 @@ static void check_binmap(struct lists *lists, unsigned bin)
         cw_space_read_u32(lists->glibc->space, map + bin / 32 * sizeof bits, &bits) &&
         !(bits >> bin % 32 & 1)) {
         glibc_report(lists->glibc,
-                     GLIBC_DAMAGE_BINMAP,
+                     CW_DAMAGE_BINMAP,
                      map,
                      0,
                      "bin %u of the arena at 0x%" PRIx64
@@ -366,7 +366,7 @@ void glibc_settle_unbinned(struct glibc_copies *copies)
     if (count > UNBINNED_TOLERATED && !is_incomplete) {
         cw_addr start = cw_chunk_table_get(table, first).start;
         glibc_report(first_copy,
-                     GLIBC_DAMAGE_NOT_BINNED,
+                     CW_DAMAGE_NOT_BINNED,
                      start,
                      0,
                      "%" PRIu64 " chunk%s free to their neighbours, but in no bin; the first is "

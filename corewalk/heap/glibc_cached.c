@@ -25,7 +25,7 @@ static void report_link(struct marking *marking, const struct cached_list *list,
     char link[GLIBC_LINK_TEXT];
     if (list->from == 0) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_TCACHE_LINK,
+                     CW_DAMAGE_TCACHE_LINK,
                      marking->cache->address,
                      marking->cache->address,
                      "the cache of thread %" PRIu32 " at 0x%" PRIx64
@@ -38,7 +38,7 @@ static void report_link(struct marking *marking, const struct cached_list *list,
     }
     char text[GLIBC_BLOCK_TEXT];
     glibc_report(glibc,
-                 GLIBC_DAMAGE_TCACHE_LINK,
+                 CW_DAMAGE_TCACHE_LINK,
                  list->from,
                  list->from,
                  "the freed block at %s links to %s, %s: it has likely been written to after it "
@@ -59,7 +59,7 @@ static void check_cached_size(struct marking *marking,
         bytes != glibc->min_chunk_bytes + (uint64_t)list->bin * 16 &&
         !glibc_is_damaged(glibc, list->user - glibc->header_bytes)) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_TCACHE_SIZE,
+                     CW_DAMAGE_TCACHE_SIZE,
                      list->user,
                      list->user,
                      "the freed block at 0x%" PRIx64 " has %" PRIu64
@@ -114,7 +114,7 @@ static bool take_entry(struct marking *marking, struct cached_list *list)
 static void report_count(struct marking *marking, unsigned bin, uint64_t counted, const char *found)
 {
     glibc_report(marking->glibc,
-                 GLIBC_DAMAGE_TCACHE_COUNT,
+                 CW_DAMAGE_TCACHE_COUNT,
                  marking->cache->address,
                  marking->cache->address,
                  "the cache of thread %" PRIu32 " at 0x%" PRIx64 " counts %" PRIu64
@@ -168,7 +168,7 @@ static void check_key(struct marking *marking, cw_addr user)
     }
     char text[GLIBC_BLOCK_TEXT];
     glibc_report(glibc,
-                 GLIBC_DAMAGE_TCACHE_KEY,
+                 CW_DAMAGE_TCACHE_KEY,
                  user,
                  user,
                  "the freed block at %s lacks the key that all cached blocks have in their second "

@@ -7,45 +7,15 @@
 
 #include <stdarg.h>
 
+#include "heap/damage.h"
 #include "heap/glibc.h"
-
-enum glibc_damage {
-    GLIBC_DAMAGE_CHUNK_SIZE,
-    GLIBC_DAMAGE_TOP_SIZE,
-    GLIBC_DAMAGE_FOOTER,
-    GLIBC_DAMAGE_PREV_INUSE,
-    GLIBC_DAMAGE_FREE_NEIGHBOURS,
-    GLIBC_DAMAGE_ARENA_FLAG,
-    GLIBC_DAMAGE_DOUBLE_FREE,
-    GLIBC_DAMAGE_TCACHE_LINK,
-    GLIBC_DAMAGE_TCACHE_KEY,
-    GLIBC_DAMAGE_TCACHE_SIZE,
-    GLIBC_DAMAGE_TCACHE_COUNT,
-    GLIBC_DAMAGE_FASTBIN_LINK,
-    GLIBC_DAMAGE_FASTBIN_SIZE,
-    GLIBC_DAMAGE_BIN_LINK,
-    GLIBC_DAMAGE_NEXTSIZE_LINK,
-    GLIBC_DAMAGE_BIN_SIZE,
-    GLIBC_DAMAGE_BIN_ORDER,
-    GLIBC_DAMAGE_BINMAP,
-    GLIBC_DAMAGE_NOT_BINNED,
-    GLIBC_DAMAGE_FIRST_CHUNK,
-    GLIBC_DAMAGE_MMAPPED_HEADER,
-    GLIBC_DAMAGE_HEAP_INFO,
-    GLIBC_DAMAGE_HEAP_CHAIN,
-    GLIBC_DAMAGE_HEAP_OVERLAP,
-    GLIBC_DAMAGE_ARENA_SUM,
-    GLIBC_DAMAGE_ARENA_LIST,
-};
-
-_Static_assert(GLIBC_DAMAGE_ARENA_LIST + 1 == GLIBC_DAMAGE_COUNT, "one counter each");
 
 /*
  * Adds a finding. `culprit`: an address in the block that is likely to blame, or 0. The first of
  * each kind are kept, the rest is counted.
  */
 void glibc_report(struct glibc *glibc,
-                  enum glibc_damage damage,
+                  enum cw_damage damage,
                   cw_addr address,
                   cw_addr culprit,
                   const char *format,

@@ -58,7 +58,7 @@ static void report_fastbin(struct fastbins *fastbins,
     if (list->from != 0) {
         char text[GLIBC_BLOCK_TEXT];
         glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_LINK,
+                     CW_DAMAGE_FASTBIN_LINK,
                      list->from,
                      user,
                      "the freed block at %s links to %s, %s: it has likely been written to after "
@@ -69,7 +69,7 @@ static void report_fastbin(struct fastbins *fastbins,
     } else {
         cw_addr head = fastbin_head(glibc, fastbins->arena, list->bin);
         glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_LINK,
+                     CW_DAMAGE_FASTBIN_LINK,
                      head,
                      0,
                      "a fastbin of the arena at 0x%" PRIx64
@@ -88,7 +88,7 @@ static void check_fast_size(struct fastbins *fastbins, const struct fast_list *l
     uint64_t bytes = glibc_size_of(glibc, index);
     if (bytes / (2 * glibc->word_bytes) - 2 != list->bin && !glibc_is_damaged(glibc, list->chunk)) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_SIZE,
+                     CW_DAMAGE_FASTBIN_SIZE,
                      list->chunk,
                      list->chunk + glibc->header_bytes,
                      "the chunk at 0x%" PRIx64 " has %" PRIu64
