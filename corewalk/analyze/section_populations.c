@@ -146,6 +146,7 @@ void cw_section_populations(const struct cw_analysis_input *input,
                                             "What fills the heap: %s held in %s chunks",
                                             cw_text_size(held.bytes, size),
                                             cw_text_count(held.count, count));
+    section->hidden = input->heap->allocator == NULL; /* the verdict says so */
     section->empty_text = cw_section_no_chunk(input->heap);
     section->shown_row_limit = row_limit;
     for (uint32_t i = 0; i < classification->population_count; i++) {
