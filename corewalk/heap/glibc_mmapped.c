@@ -307,7 +307,7 @@ static bool add_mapping(struct glibc *glibc, const struct mapping *mapping)
         glibc->builder, mapping->start, mapping->total_bytes, mapping->chunk - mapping->start);
 }
 
-static void report_mismatch(const struct scan *scan)
+static void report_mismatch(const struct scan *scan, struct cw_tally found)
 {
     cw_note_add(scan->glibc->builder->coverage,
                 CW_WARNING,
@@ -315,8 +315,8 @@ static void report_mismatch(const struct scan *scan)
                 scan->glibc->mp.address,
                 "%" PRIu64 " mmapped chunks of %" PRIu64
                 " bytes were found, but the allocator counts %" PRIu64 " of %" PRIu64 " bytes",
-                scan->sure.count,
-                scan->sure.bytes,
+                found.count,
+                found.bytes,
                 scan->counted.count,
                 scan->counted.bytes);
 }
@@ -423,9 +423,7 @@ static bool has_known_end(const struct scan *scan, size_t index)
     return span != NULL && span->start - end < scan->glibc->space->page_bytes;
 }
 
-/*
- * As is_all, but pages of drift are taken for that where no mapping could be larger than it says.
- */
+/* As is_all, but pages of drift are taken for that where none of those added could be larger. */
 static bool is_all_by_ends(const struct scan *scan, struct cw_tally tally, bool with_stacks)
 {
     uint64_t drift;
@@ -433,30 +431,31 @@ static bool is_all_by_ends(const struct scan *scan, struct cw_tally tally, bool 
         return false;
     }
     bool is_all = true;
-    for (size_t i = 0; i < scan->found.count && is_all && drift > 0; i++) {
+    for (size_t i = 0; i < scan->found.count && drift >= scan->glibc->space->page_bytes; i++) {
         const struct mapping *mapping = found_at(scan, i);
-        bool is_counted = with_stacks || (!mapping->is_near_stack && !mapping->is_refuted);
-        is_all = drift < scan->glibc->space->page_bytes || !is_counted || has_known_end(scan, i);
+        bool is_added = with_stacks || (!mapping->is_near_stack && !mapping->is_refuted);
+        is_all &= !is_added || has_known_end(scan, i);
     }
     return is_all;
 }
 
 static void add_found(struct scan *scan)
 {
-    struct cw_tally all = tally_found(scan);
-    bool all_agree = is_all_by_ends(scan, all, true);
-    if (!all_agree) {
+    uint64_t drift;
+    struct cw_tally added = tally_found(scan);
+    bool with_stacks = find_drift(scan, added, &drift);
+    if (!with_stacks) {
         refute_one(scan);
+        added = scan->sure;
     }
     for (size_t i = 0; i < scan->found.count && !scan->failed; i++) {
         const struct mapping *mapping = found_at(scan, i);
-        if (all_agree || (!mapping->is_near_stack && !mapping->is_refuted)) {
+        if (with_stacks || (!mapping->is_near_stack && !mapping->is_refuted)) {
             scan->failed |= !add_mapping(scan->glibc, mapping);
         }
     }
-    if (scan->is_counted && !all_agree && !is_all_by_ends(scan, scan->sure, false) &&
-        !scan->failed) {
-        report_mismatch(scan);
+    if (scan->is_counted && !is_all_by_ends(scan, added, with_stacks) && !scan->failed) {
+        report_mismatch(scan, added);
     }
 }
 
