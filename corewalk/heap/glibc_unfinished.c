@@ -36,19 +36,38 @@ struct hand {
 
 /* ---- where malloc's code lies -------------------------------------------------------------- */
 
+/* The functions of malloc.c that are exported, wherever the compiler puts them. */
 static const char *const entry_points[] = {
-    "malloc",         "free",        "calloc",       "realloc",      "__libc_memalign",
-    "aligned_alloc",  "valloc",      "pvalloc",      "mallinfo2",    "malloc_trim",
-    "posix_memalign", "malloc_info", "malloc_stats", "mallopt",      "malloc_usable_size",
-    "_int_malloc",    "_int_free",   "sysmalloc",    "_int_realloc", "malloc_consolidate",
+    "malloc",
+    "free",
+    "calloc",
+    "realloc",
+    "__libc_memalign",
+    "aligned_alloc",
+    "valloc",
+    "pvalloc",
+    "mallinfo2",
+    "malloc_trim",
+    "posix_memalign",
+    "malloc_info",
+    "malloc_stats",
+    "mallopt",
+    "malloc_usable_size",
+    "__libc_malloc",
+    "__libc_free",
+    "mallinfo",
+    "__default_morecore",
 };
 
-/* Static functions have no symbol in a stripped libc: they lie behind the symbol before. */
+/*
+ * Static functions have no symbol in a stripped libc: they lie behind the last exported one of the
+ * file before.
+ */
 static cw_addr end_before(const struct cw_module *libc, const struct cw_symbol *first)
 {
     cw_addr end = 0;
     for (const struct cw_symbol *at = libc->symbols; at < first; at++) {
-        if (at->is_function && at->start < first->start) {
+        if (at->is_function && at->is_global && at->start < first->start) {
             end = cw_max(end, at->start + at->size_bytes);
         }
     }
