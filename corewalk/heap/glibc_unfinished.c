@@ -266,6 +266,18 @@ static const struct glibc_tcache *tcache_at(const struct glibc *glibc, cw_addr a
     return NULL;
 }
 
+/* Memory that was just taken or returned: no more than a heap, and brk grows by little more. */
+static bool is_sum_in_flight(const struct glibc *glibc, const struct glibc_arena *arena)
+{
+    size_t index = (size_t)(arena - glibc_arena_at(glibc, 0));
+    const struct cw_heap_arena *counted =
+        cw_vector_at(&glibc->builder->arenas, glibc->first_arena + index);
+    uint64_t found = glibc_found_bytes(counted);
+    uint64_t off = found > counted->system_bytes ? found - counted->system_bytes
+                                                 : counted->system_bytes - found;
+    return off <= glibc->heap_max_bytes;
+}
+
 static bool is_only_one_of(const struct glibc *glibc, const struct cw_note *note)
 {
     const struct cw_notes *findings = glibc->builder->findings;
@@ -321,7 +333,8 @@ static bool explains(const struct glibc *glibc, const struct hand *hand, const s
         return false;
     }
     if (arena != NULL) {
-        return is_at_work_on(glibc, hand, arena);
+        return is_at_work_on(glibc, hand, arena) &&
+               (!is_code(note, CW_DAMAGE_ARENA_SUM) || is_sum_in_flight(glibc, arena));
     }
     if (cache != NULL) {
         return cache->tid == hand->thread->tid && is_only_one_of(glibc, note);
