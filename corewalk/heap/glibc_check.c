@@ -174,21 +174,23 @@ void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
                  where);
 }
 
-/* Four bytes of content are easily a mapped address: then it must be a chunk's. */
-static bool is_link(const struct glibc *glibc, uint64_t link)
+static bool is_chunk(const struct glibc *glibc, cw_addr address)
 {
-    return glibc->word_bytes == 8
-               ? cw_space_find(glibc->space, link) != NULL
-               : glibc_chunk_at(glibc, link) != CW_NONE ||
-                     glibc_chunk_at(glibc, link - glibc->header_bytes) != CW_NONE;
+    return glibc_chunk_at(glibc, address) != CW_NONE ||
+           glibc_chunk_at(glibc, address - glibc->header_bytes) != CW_NONE;
 }
 
+/* Short texts, too, are mapped addresses here and there. */
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer)
 {
-    if (is_link(glibc, link)) {
+    if (is_chunk(glibc, link)) {
         snprintf(buffer, GLIBC_LINK_TEXT, "0x%" PRIx64, link);
     } else {
-        snprintf(buffer, GLIBC_LINK_TEXT, "no address of the process");
+        snprintf(buffer,
+                 GLIBC_LINK_TEXT,
+                 "%s",
+                 cw_space_find(glibc->space, link) != NULL ? "other memory of the process"
+                                                           : "no address of the process");
     }
     return buffer;
 }

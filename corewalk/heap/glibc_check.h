@@ -31,7 +31,8 @@ void glibc_report_rest(const struct glibc_copies *copies);
 #define GLIBC_BLOCK_TEXT 80
 const char *glibc_block_text(const struct glibc *glibc, cw_addr address, char *buffer);
 
-/* A link for texts: the address, or, since it may be content, only that it is none. */
+/* A link for texts: the address if it is a chunk's, else, since it may be content, only whether
+ * it is one. */
 #define GLIBC_LINK_TEXT 32
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer);
 
