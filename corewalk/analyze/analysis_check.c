@@ -64,10 +64,11 @@ static void add_answer(const struct cw_analysis_input *input, struct cw_report *
     static const struct cw_report_column columns[] = {{"", "", CW_COLUMN_HUMAN | CW_COLUMN_WRAP}};
     struct cw_damage_tally tally = cw_damage_count(input->findings);
     bool is_checked = input->heap->allocator != NULL;
-    const char *title = !is_checked              ? "Result: nothing checked"
-                        : tally.damage_count > 0 ? "Result: damaged"
-                        : tally.misuse_count > 0 ? "Result: misused"
-                                                 : "Result: sound";
+    const char *title = !is_checked                              ? "Result: nothing checked"
+                        : tally.damage_count > 0                 ? "Result: damaged"
+                        : tally.misuse_count > 0                 ? "Result: misused"
+                        : cw_notes_serious(input->coverage) == 0 ? "Result: sound"
+                                                                 : "Result: no damage seen";
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_PROSE, NULL, title, COLUMNS(columns));
     const char *text = is_checked ? answer(input, &tally, report)
