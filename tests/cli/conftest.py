@@ -64,7 +64,9 @@ class Command:
             timeout=CLI_SECONDS,
             **options,
         )
+        missing = result.stdout.find("What is missing")
         said = f"{' '.join(map(str, arguments))}: status {result.returncode}\n{result.stderr[-2000:]}"
+        said += result.stdout[missing : missing + 1000] if missing >= 0 else ""
         assert status is None or result.returncode == status, said
         return result
 

@@ -170,9 +170,9 @@ def test_fail_if_findings(cli, cores, verb):
 
 @each_core
 def test_a_sound_heap_has_no_finding(cli, cores, subject):
-    report = cli.report("check", cores.of(*subject))
-    assert report["findings"] == []
-    page = cli.run("check", cores.of(*subject).path).stdout
+    core = cores.of(*subject)
+    assert cli.report("check", core)["findings"] == []
+    page = cli.run("check", *core.arguments, core.path).stdout
     assert "No damage found in" in page
 
 

@@ -74,11 +74,11 @@ SIZE = r"[0-9.]+ [KMG]?i?B"
 
 def test_the_report_names_the_compression(cli, core, tmp_path):
     packed = pack(core, tmp_path, "zstd")
-    target = cli.report("analyze", type("Packed", (), {"path": packed}))["target"]
+    target = cli.report("analyze", Core(packed))["target"]
     assert target["compression"] == "zstd"
     assert target["compressed_bytes"] == packed.stat().st_size
     assert target["path"] == str(packed)
-    assert "compression" not in cli.report("analyze", type("Core", (), {"path": core}))["target"]
+    assert "compression" not in cli.report("analyze", Core(core))["target"]
 
 
 def test_standard_input(cli, core, tmp_path):
@@ -129,7 +129,7 @@ def test_a_cut_stream_is_read_as_far_as_it_goes(cli, core, tmp_path, compressor)
 
 def test_a_small_limit_leaves_the_beginning(cli, core, tmp_path):
     packed = pack(core, tmp_path, "zstd")
-    path = type("Packed", (), {"path": packed})
+    path = Core(packed)
     report = cli.report("analyze", path, "--max-scratch", "500k", status=1)
     codes = {note["code"] for note in report["coverage"]}
     assert {"core-scratch-full", "core-truncated"} <= codes
@@ -223,19 +223,19 @@ def filtered(cores):
 def test_a_filter_that_keeps_private_memory_loses_nothing(cli, filtered, mask):
     """Without ELF headers (bit 4), or with all files: the heap is whole in each of them."""
     path = filtered(mask)
-    report = cli.report("analyze", type("Filtered", (), {"path": path}))
+    report = cli.report("analyze", Core(path))
     assert report["findings"] == []
     assert report["target"]["complete"] is True
     chunks = cli.run("list", "--format", "json", path).stdout
     assert chunks.count("\n") > 2000
-    whole = cli.report("analyze", type("Filtered", (), {"path": filtered("0x33")}))
+    whole = cli.report("analyze", Core(filtered("0x33")))
     for key in ("used", "mmapped"):
         assert report["heap"][key]["count"] == whole["heap"][key]["count"]
 
 
 def test_a_core_without_private_memory_says_so(cli, filtered):
     path = filtered("0x00")
-    report = cli.report("analyze", type("Filtered", (), {"path": path}), status=1)
+    report = cli.report("analyze", Core(path), status=1)
     assert report["target"]["complete"] is False
     assert "core-filtered" in {note["code"] for note in report["coverage"]}
     assert report["findings"] == []
