@@ -423,6 +423,9 @@ static void verify(struct cw_heap_builder *builder, void *state)
     for (size_t i = 0; i < copies->count; i++) {
         verify_copy(&copies->items[i]);
     }
+    for (size_t i = 0; i < copies->count; i++) {
+        glibc_check_magic(&copies->items[i]);
+    }
     glibc_check_mmapped(&copies->items[0]);
     glibc_report_rest(copies);
     glibc_excuse_sums(copies);

@@ -262,6 +262,16 @@ static const struct cw_damage_kind kinds[CW_DAMAGE_KIND_COUNT] = {
             "a block twice.",
             {{NULL, 0, 0}},
         },
+    [CW_DAMAGE_TRAILING_MAGIC] =
+        {
+            "trailing-magic",
+            CW_SEVERE,
+            "a block without the magic byte behind its end",
+            "With MALLOC_CHECK_, libc_malloc_debug.so puts a magic byte behind what was asked for. "
+            "The program wrote beyond the end of the block.",
+            {{"malloc_check_get_size: memory corruption", 17, NEWEST},
+             {"free(): invalid pointer", 17, NEWEST}},
+        },
     [CW_DAMAGE_ARENA_LIST] =
         {
             "arena-list",

@@ -10,7 +10,7 @@
  *   tcache   finding the threads' caches     cached   what lies in them
  *   share    brk memory of several mains               check    integrity, and what is said of it
  *   compare  symbols and banner against memory                key      the mark of cached chunks
- *   chunk    by address
+ *   chunk    by address                     anchor   chunk starts that lists know of
  *
  * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
  * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
@@ -173,6 +173,14 @@ static inline struct glibc_arena *glibc_arena_of(const struct glibc *glibc,
                                                  const struct glibc_span *span)
 {
     return glibc_arena_at(glibc, span->arena_index - glibc->first_arena);
+}
+
+/* Where the list of a fastbin begins. */
+static inline cw_addr glibc_fastbin_head(const struct glibc *glibc,
+                                         const struct glibc_arena *arena,
+                                         unsigned bin)
+{
+    return arena->address + glibc->layout->fastbins_off + (uint64_t)bin * glibc->word_bytes;
 }
 
 /* Is the builder's arena one of this copy? */

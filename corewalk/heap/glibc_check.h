@@ -59,6 +59,9 @@ void glibc_check_chunks(struct glibc *glibc);
 /* Reports mappings that the mp_ of all copies count and nobody has found. Needs the table. */
 void glibc_check_mmapped(struct glibc *glibc);
 
+/* Looks, in the copy of libc_malloc_debug.so, for blocks that were written beyond their end. */
+void glibc_check_magic(struct glibc *glibc);
+
 /*
  * An arena that counts more memory than was found, when nothing else is wrong: a piece of it was
  * more likely overlooked than its count overwritten.

@@ -15,13 +15,6 @@ struct fastbins {
     const struct glibc_arena *arena;
 };
 
-static cw_addr fastbin_head(const struct glibc *glibc,
-                            const struct glibc_arena *arena,
-                            unsigned bin)
-{
-    return arena->address + glibc->layout->fastbins_off + (uint64_t)bin * glibc->word_bytes;
-}
-
 void glibc_vote_fastbins(struct glibc *glibc)
 {
     struct glibc_window window = {.space = glibc->space};
@@ -31,7 +24,7 @@ void glibc_vote_fastbins(struct glibc *glibc)
         for (unsigned bin = 0; bin < bin_count; bin++) {
             uint64_t chunk;
             uint64_t stored;
-            if (glibc_peek(&window, fastbin_head(glibc, arena, bin), &chunk) && chunk != 0 &&
+            if (glibc_peek(&window, glibc_fastbin_head(glibc, arena, bin), &chunk) && chunk != 0 &&
                 glibc_chunk_at(glibc, chunk) != CW_NONE &&
                 glibc_peek(&window, chunk + glibc->header_bytes, &stored)) {
                 glibc_vote_linking(glibc, chunk + glibc->header_bytes, stored, false);
@@ -67,7 +60,7 @@ static void report_fastbin(struct fastbins *fastbins,
                      glibc_link_text(glibc, list->chunk, link),
                      what);
     } else {
-        cw_addr head = fastbin_head(glibc, fastbins->arena, list->bin);
+        cw_addr head = glibc_fastbin_head(glibc, fastbins->arena, list->bin);
         glibc_report(glibc,
                      CW_DAMAGE_FASTBIN_LINK,
                      head,
@@ -165,7 +158,7 @@ void glibc_mark_fastbins(struct glibc *glibc)
         unsigned open_count = 0;
         unsigned bin_count = fastbins.arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
         for (unsigned bin = 0; bin < bin_count; bin++) {
-            cw_addr field = fastbin_head(glibc, fastbins.arena, bin);
+            cw_addr field = glibc_fastbin_head(glibc, fastbins.arena, bin);
             uint64_t chunk;
             if (glibc_peek(&fastbins.window, field, &chunk) && chunk != 0) {
                 open[open_count++] = (struct fast_list){.chunk = chunk, .bin = bin};
