@@ -10,6 +10,9 @@ struct lost {
     uint64_t bytes;
     cw_addr page; /* 0: nothing refers to a place that would do */
     bool is_ambiguous;
+    cw_addr refused_page;  /* the last that would not */
+    cw_addr stretch_start; /* of consecutive memory, as far as it is known */
+    cw_addr stretch_end;
 };
 
 static bool has_missing_memory(const struct cw_space *space)
@@ -34,14 +37,24 @@ static struct cw_tally tally_mapped(const struct cw_chunk_table *table)
     return tally;
 }
 
+/* Is there room for the mapping from the page on? Many words refer to the same memory. */
+static bool has_room(struct lost *lost, cw_addr page)
+{
+    if (page < lost->stretch_start || page >= lost->stretch_end) {
+        lost->stretch_start = page;
+        lost->stretch_end = glibc_stretch_end(lost->glibc->space, page);
+    }
+    return page < lost->stretch_end && lost->stretch_end - page >= lost->bytes;
+}
+
 /* Could the mapping begin at the page? It holds no chunk, stack or thread block, and has room. */
-static bool is_place(const struct lost *lost, cw_addr page)
+static bool is_place(struct lost *lost, cw_addr page)
 {
     const struct glibc *glibc = lost->glibc;
     const struct cw_target *target = glibc->space->target;
     const struct cw_region *region = cw_space_find(glibc->space, page);
     if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region) ||
-        glibc_stretch_end(glibc->space, page) - page < lost->bytes ||
+        !has_room(lost, page) ||
         cw_chunk_table_find(&glibc->builder->heap->chunks, page) != CW_NONE) {
         return false;
     }
@@ -59,7 +72,11 @@ static void look_at(struct lost *lost, uint64_t word)
     const struct glibc *glibc = lost->glibc;
     cw_addr page = cw_align_down(word, glibc->space->page_bytes);
     if (word != glibc_first_chunk(glibc, page) + glibc->header_bytes || page == lost->page ||
-        !is_place(lost, page)) {
+        page == lost->refused_page) {
+        return;
+    }
+    if (!is_place(lost, page)) {
+        lost->refused_page = page;
         return;
     }
     lost->is_ambiguous |= lost->page != 0;
