@@ -254,30 +254,47 @@ static bool is_known(const struct place *place)
     return place->is_block || place->is_inside;
 }
 
-/* The stop is no known block: does it lie inside one of the last chunks? Says which is damaged. */
-static void weigh(struct glibc *glibc, struct glibc_blame *blame, const struct evidence *evidence)
+/* The stop is a chunk, whose header is damaged. False when there is nowhere to go on. */
+static bool settle_stop(struct glibc *glibc,
+                        struct glibc_blame *blame,
+                        bool goes_on,
+                        enum glibc_doubt doubt)
+{
+    cw_addr least = blame->stop + glibc->min_chunk_bytes;
+    settle(glibc, blame, blame->stop, doubt);
+    return goes_on && (blame->resume >= least || resync(glibc, blame, least, &blame->resume));
+}
+
+/*
+ * The stop is no known block: does it lie inside one of the last chunks, whose size was
+ * overwritten? *ret_doubt: else, whether the chunk before the stop is to blame.
+ */
+static bool led_astray(struct glibc *glibc,
+                       struct glibc_blame *blame,
+                       const struct evidence *evidence,
+                       enum glibc_doubt *ret_doubt)
 {
     const struct place *stop = &evidence->places[evidence->count - 1];
-    enum glibc_doubt doubt = stop->is_inside ? GLIBC_LIKELY : GLIBC_MAY_BE;
     bool is_behind_known = is_known(stop);
+    *ret_doubt = is_behind_known ? GLIBC_LIKELY : GLIBC_MAY_BE;
     for (unsigned i = evidence->count - 1; i-- > 0;) {
         const struct place *place = &evidence->places[i];
         enum overwrite overwrite = overwrite_of(glibc, place->chunk, blame->resume - place->chunk);
         if (overwrite != OVERWRITE_NONE && place->is_block && evidence->is_complete &&
             !is_behind_known) {
             settle(glibc, blame, place->chunk, GLIBC_LIKELY);
-            return;
+            return true;
         }
         if (overwrite != OVERWRITE_NONE) {
             bool is_faint = overwrite == OVERWRITE_TEXT && is_behind_known && !place->is_block;
-            doubt = is_faint ? GLIBC_MAY_BE : GLIBC_UNCERTAIN;
+            *ret_doubt = is_faint ? GLIBC_MAY_BE : GLIBC_UNCERTAIN;
         }
         is_behind_known |= is_known(place);
-        if (doubt == GLIBC_UNCERTAIN || is_behind_known) {
-            break;
+        if (*ret_doubt == GLIBC_UNCERTAIN || is_behind_known) {
+            return false;
         }
     }
-    settle(glibc, blame, blame->stop, doubt);
+    return false;
 }
 
 static bool is_anchor(const struct glibc *glibc, cw_addr chunk)
@@ -287,23 +304,24 @@ static bool is_anchor(const struct glibc *glibc, cw_addr chunk)
 
 bool glibc_find_blame(struct glibc *glibc, struct glibc_blame *blame)
 {
-    bool goes_on = resync(glibc, blame, blame->stop + glibc->min_chunk_bytes, &blame->resume);
-    settle(glibc, blame, blame->stop, GLIBC_LIKELY);
+    cw_addr behind = blame->stop + glibc->alignment;
+    bool goes_on = resync(glibc, blame, behind, &blame->resume);
     if (blame->last == 0 || is_anchor(glibc, blame->stop)) {
-        return goes_on;
+        return settle_stop(glibc, blame, goes_on, GLIBC_LIKELY);
     }
     struct evidence evidence = {0};
     add_places(glibc, blame, &evidence);
-    search(glibc, &evidence, goes_on ? blame->resume : blame->stop + glibc->min_chunk_bytes);
+    search(glibc, &evidence, goes_on ? blame->resume : behind);
     const struct place *stop = &evidence.places[evidence.count - 1];
     if (stop->is_block) {
-        return goes_on;
+        return settle_stop(glibc, blame, goes_on, GLIBC_LIKELY);
     }
     if (!stop->is_inside && led_too_far(glibc, blame, &evidence)) {
         return true;
     }
-    if (goes_on) {
-        weigh(glibc, blame, &evidence);
+    enum glibc_doubt doubt = GLIBC_MAY_BE;
+    if (goes_on && led_astray(glibc, blame, &evidence, &doubt)) {
+        return true;
     }
-    return goes_on;
+    return settle_stop(glibc, blame, goes_on, doubt);
 }

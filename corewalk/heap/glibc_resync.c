@@ -13,7 +13,7 @@
 
 enum {
     CERTAIN_HOPS = 64,      /* that stand for a known start */
-    BELIEVABLE_HOPS = 16,   /* that may end at another break */
+    BELIEVABLE_HOPS = 8,    /* that may end at another break */
     MOST_ODD_HEADERS = 2,   /* that a chain may have: these may be damaged as well */
     RIVAL_BYTES = 64 << 10, /* behind a believable start, searched for a certain one */
 };

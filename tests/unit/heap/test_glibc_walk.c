@@ -201,7 +201,7 @@ static void a_few_imitations_are_not_believed(void)
     struct core_builder *core = glibc_builder_core(builder);
     cw_addr before = glibc_builder_chunk(builder, 0, 0x60);
     cw_addr big = glibc_builder_chunk(builder, 0, 0x1180);
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         core_builder_word(core, big + 0x800 + 8 + (uint64_t)i * 0x20, 0x21);
     }
     cw_addr behind = glibc_builder_chunk(builder, 0, 0x60);
