@@ -80,6 +80,7 @@ struct glibc_span {
 struct glibc_tcache {
     cw_addr address; /* of the struct, which is what malloc returned */
     uint32_t tid;
+    bool is_damaged; /* several bins disagree with the heap */
 };
 
 /* The mark of cached chunks, while it is learnt; see glibc_key.c. */
