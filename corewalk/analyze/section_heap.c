@@ -128,6 +128,31 @@ static const char *rest_of_arenas(const struct cw_heap_arena *arenas,
         report, "%zu more arena%s: %s.", count, count == 1 ? "" : "s", cw_text_size(bytes, size));
 }
 
+/* What the program holds, or has freed, that no arena's sums contain. */
+static const char *beside_arenas(const struct cw_heap *heap, struct cw_report *report)
+{
+    char size[CW_SIZE_TEXT];
+    char count[CW_COUNT_TEXT];
+    const struct cw_tally cached = cached_mappings(heap);
+    const struct cw_tally mapped = tally_of(heap, CW_CHUNK_MMAPPED, &cached);
+    if (mapped.count == 0) {
+        return "";
+    }
+    const char *text = cw_report_printf(report,
+                                        "Beside the arenas: %s in %s mapping%s of %s own",
+                                        cw_text_size(mapped.bytes, size),
+                                        cw_text_count(mapped.count, count),
+                                        mapped.count == 1 ? "" : "s",
+                                        mapped.count == 1 ? "its" : "their");
+    return cached.count == 0
+               ? cw_report_printf(report, "%s.", text)
+               : cw_report_printf(report,
+                                  "%s, of which %s in %s are freed, in thread caches.",
+                                  text,
+                                  cw_text_size(cached.bytes, size),
+                                  cw_text_count(cached.count, count));
+}
+
 static int compare_arenas(const void *left, const void *right)
 {
     const struct cw_heap_arena *a = left;
@@ -199,7 +224,7 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
         {"kind", "arena", 0},
         {"address", "at", 0},
         {"module", "", CW_COLUMN_DATA},
-        {"", "in", CW_COLUMN_HUMAN},
+        {"", "in", CW_COLUMN_HUMAN | CW_COLUMN_CUT},
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "heap.arenas", "Arenas", COLUMNS(columns));
@@ -218,8 +243,13 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
         add_arena(report, section, &arenas[i], names_module);
     }
     size_t shown = cw_report_shown_row_count(section);
+    const char *beside = beside_arenas(heap, report);
     if (shown < heap->arena_count) {
-        section->note = rest_of_arenas(arenas + shown, heap->arena_count - shown, report);
+        const char *rest = rest_of_arenas(arenas + shown, heap->arena_count - shown, report);
+        section->note =
+            cw_report_printf(report, "%s%s%s", rest, *beside != '\0' ? " " : "", beside);
+    } else if (*beside != '\0') {
+        section->note = beside;
     }
     return section;
 }
