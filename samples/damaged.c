@@ -104,14 +104,30 @@ static void fill_bins(void)
     }
 }
 
+/*
+ * What calls of malloc that are over have left on the stack, return addresses and all, and blocks
+ * beside it: that is no thread inside malloc.
+ */
+static void __attribute__((noinline)) rest_above_old_frames(void)
+{
+    char old_frames[700];
+    const void *volatile blocks[] = {
+        g_used.victim, g_used.behind, g_page.behind, g_long.behind, g_in_thread.behind};
+    __asm__ volatile("" : : "r"(old_frames), "r"(blocks) : "memory");
+    for (;;) {
+        pause();
+    }
+}
+
 static void *live_in_thread(void *unused)
 {
     (void)unused;
     oracle_enter_thread();
     make_row(&g_in_thread, VICTIM_BYTES);
-    for (;;) {
-        pause();
+    for (size_t i = 0; i < 8; i++) {
+        free(malloc(LARGE_BYTES)); /* joined with the top again */
     }
+    rest_above_old_frames();
     return NULL;
 }
 

@@ -2,8 +2,10 @@
  * Threads that do nothing but allocate, free, resize and align blocks of random sizes, some of
  * which live long: wherever the process is stopped, some operation is under way. --count is the
  * number of threads beside the main one, which does the same; with 0 of them malloc takes no lock.
+ * Else one more waits for SIGUSR1, and then brings the process down outside malloc.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,9 +90,25 @@ static void *work(void *seed)
     return NULL;
 }
 
+static void *crash(void *signals)
+{
+    int signal;
+    while (sigwait(signals, &signal) != 0) {
+    }
+    __builtin_trap();
+}
+
 int main(int argc, char **argv)
 {
     struct sample sample = sample_start(argc, argv, 4);
+    pthread_t crashing;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    if (sample.count > 0) {
+        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+        pthread_create(&crashing, NULL, crash, &signals);
+    }
     for (uint64_t i = 0; i < sample.count; i++) {
         pthread_t thread;
         pthread_create(&thread, NULL, work, (void *)(size_t)(i + 2));

@@ -1,9 +1,8 @@
 /*
  * Verb `check`: is the heap sound, what is damaged, what does it mean, and who did it? The words
- * of damaged headers are overwritten memory: only what is a pointer or a sound size is shown.
+ * of damaged headers are overwritten memory: only what is a sound size is shown.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "analyze/fail_if.h"
 #include "analyze/sections.h"
@@ -20,64 +19,61 @@ static const char *const severities[] = {
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-/* Does nothing but the C library's own words tell of damage? */
-static bool is_only_said(const struct cw_notes *findings)
+static const char *harmless_text(const struct cw_damage_tally *tally, struct cw_report *report)
 {
-    for (size_t i = 0; i < findings->items.count; i++) {
-        const struct cw_note *note = cw_note_at(findings, i);
-        if (note->severity != CW_INFO && strcmp(note->code, "libc-abort") != 0) {
-            return false;
-        }
-    }
-    return true;
+    return tally->harmless_count == 0
+               ? ""
+               : cw_report_printf(report,
+                                  " %" PRIu64 " thing%s likely harmless: see below.",
+                                  tally->harmless_count,
+                                  tally->harmless_count == 1 ? " is" : "s are");
 }
 
-static const char *answer(const struct cw_analysis_input *input, struct cw_report *report)
+static const char *answer(const struct cw_analysis_input *input,
+                          const struct cw_damage_tally *tally,
+                          struct cw_report *report)
 {
     char count[CW_COUNT_TEXT];
-    size_t damage_count = cw_damage_count(input->findings);
-    size_t info_count = input->findings->items.count - cw_notes_serious(input->findings);
+    char places[CW_COUNT_TEXT];
     cw_text_count(input->heap->chunks.chunk_count, count);
-    const char *harmless = "";
-    if (info_count > 0) {
-        harmless = cw_report_printf(report,
-                                    " %zu thing%s likely harmless: see below.",
-                                    info_count,
-                                    info_count == 1 ? " is" : "s are");
-    }
-    if (damage_count == 0) {
-        return cw_report_printf(report, "No damage found in %s chunks.%s", count, harmless);
-    }
-    if (is_only_said(input->findings)) {
+    cw_text_count(tally->damage_count, places);
+    const char *harmless = harmless_text(tally, report);
+    const char *doubt =
+        tally->doubt_count == 0 ? "" : " What the C library is said to be contradicts memory.";
+    if (tally->damage_count == 0) {
         return cw_report_printf(report,
-                                "glibc has ended the process. No damage found in %s chunks.%s",
+                                "%sNo damage found in %s chunks.%s%s",
+                                tally->misuse_count == 0 ? "" : "glibc has ended the process. ",
                                 count,
+                                doubt,
                                 harmless);
     }
+    bool hides_more = input->heap->by_state[CW_CHUNK_UNKNOWN].bytes > 0;
     return cw_report_printf(report,
-                            "%zu damaged place%s, in %s chunks.%s",
-                            damage_count,
-                            damage_count == 1 ? "" : "s",
+                            "%s%s damaged place%s, in %s chunks.%s%s",
+                            hides_more ? "At least " : "",
+                            places,
+                            tally->damage_count == 1 ? "" : "s",
                             count,
+                            doubt,
                             harmless);
 }
 
 static void add_answer(const struct cw_analysis_input *input, struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {{"", "", CW_COLUMN_HUMAN | CW_COLUMN_WRAP}};
-    bool is_sound = cw_damage_count(input->findings) == 0;
+    struct cw_damage_tally tally = cw_damage_count(input->findings);
+    bool is_checked = input->heap->allocator != NULL;
+    const char *title = !is_checked                              ? "Result: nothing checked"
+                        : tally.damage_count > 0                 ? "Result: damaged"
+                        : tally.misuse_count > 0                 ? "Result: misused"
+                        : cw_notes_serious(input->coverage) == 0 ? "Result: sound"
+                                                                 : "Result: no damage seen";
     struct cw_report_section *section =
-        cw_report_add(report,
-                      CW_SECTION_PROSE,
-                      NULL,
-                      is_sound                        ? "Result: sound"
-                      : is_only_said(input->findings) ? "Result: misused"
-                                                      : "Result: damaged",
-                      COLUMNS(columns));
-    const char *text = input->heap->allocator == NULL
-                           ? "There is no heap of an allocator that is known: nothing was checked."
-                           : answer(input, report);
-    section->title = input->heap->allocator == NULL ? "Result: nothing checked" : section->title;
+        cw_report_add(report, CW_SECTION_PROSE, NULL, title, COLUMNS(columns));
+    const char *text = is_checked ? answer(input, &tally, report)
+                                  : "There is no heap of an allocator that is known: nothing was "
+                                    "checked.";
     cw_report_add_row(report, section, (struct cw_cell[]){cw_cell_text(text)});
 }
 
@@ -119,9 +115,7 @@ static const char *messages_of(const struct cw_analysis_input *input,
                                struct cw_report *report)
 {
     const char *version = cw_image_glibc_version(input->image);
-    unsigned minor = version != NULL && version[0] == '2' && version[1] == '.'
-                         ? (unsigned)strtoul(version + 2, NULL, 10)
-                         : 0;
+    unsigned minor = version != NULL ? cw_damage_release(version) : 0;
     const char *list = NULL;
     for (size_t i = 0; i < CW_DAMAGE_MESSAGE_LIMIT && kind->messages[i].text != NULL; i++) {
         const struct cw_damage_message *message = &kind->messages[i];
@@ -145,18 +139,31 @@ static struct cw_cell place_cell(const struct cw_analysis_input *input,
     return cw_cell_text(cw_report_printf(report, "%s", where.text));
 }
 
-/* A word of a header: shown where it is a size that fits or leads somewhere. */
-static const char *word_text(const struct cw_analysis_input *input,
-                             cw_addr address,
-                             struct cw_report *report)
+/* The first word is the content of the block before it, while that is in use: only its kind. */
+static const char *first_word_text(const struct cw_analysis_input *input, cw_addr address)
 {
     uint64_t word;
-    if (!cw_space_read_word(input->space, address, &word)) {
+    return cw_space_read_word(input->space, address, &word)
+               ? cw_word_kind(word, input->space->word_bytes)
+               : "not in the core";
+}
+
+/* Of the second, a size that ends where another chunk starts is shown; else it may be content. */
+static const char *size_word_text(const struct cw_analysis_input *input,
+                                  cw_addr start,
+                                  struct cw_report *report)
+{
+    const struct cw_chunk_table *table = &input->heap->chunks;
+    uint64_t word;
+    cw_addr end;
+    if (!cw_space_read_word(input->space, start + input->space->word_bytes, &word)) {
         return "not in the core";
     }
-    bool is_shown = word <= 0xffff || cw_space_find(input->space, word) != NULL;
-    return is_shown ? cw_report_printf(report, "0x%" PRIx64, word)
-                    : cw_word_kind(word, input->space->word_bytes);
+    bool has_end = (word & ~UINT64_C(7)) != 0 && cw_add(start, word & ~UINT64_C(7), &end);
+    uint32_t next = has_end ? cw_chunk_table_find(table, end) : CW_NONE;
+    bool is_size = next != CW_NONE && cw_chunk_table_get(table, next).start == end;
+    return is_size ? cw_report_printf(report, "0x%" PRIx64, word)
+                   : cw_word_kind(word, input->space->word_bytes);
 }
 
 static struct cw_cell header_cell(const struct cw_analysis_input *input,
@@ -168,12 +175,11 @@ static struct cw_cell header_cell(const struct cw_analysis_input *input,
         return cw_cell_absent();
     }
     cw_addr start = cw_chunk_table_get(&input->heap->chunks, index).start;
-    return cw_cell_text(
-        cw_report_printf(report,
-                         "0x%" PRIx64 ": %s, %s",
-                         start,
-                         word_text(input, start, report),
-                         word_text(input, start + input->space->word_bytes, report)));
+    return cw_cell_text(cw_report_printf(report,
+                                         "0x%" PRIx64 ": %s, %s",
+                                         start,
+                                         first_word_text(input, start),
+                                         size_word_text(input, start, report)));
 }
 
 /* The chunks before and behind the one that holds the address. */

@@ -12,8 +12,15 @@ extern const char *const cw_fail_if_choices[];
             "WHAT", COREWALK_VALUE_CHOICE, cw_fail_if_choices                                 \
     }
 
-/* Damage that is certain or likely: findings of severity warning or error. */
-size_t cw_damage_count(const struct cw_notes *findings);
+/* What findings say, by what it means for the heap. */
+struct cw_damage_tally {
+    uint64_t damage_count;   /* places, certain or likely; also those that were only counted */
+    uint64_t misuse_count;   /* the C library ended the process, which is no damage in itself */
+    uint64_t doubt_count;    /* contradictions about how the heap is to be read */
+    uint64_t harmless_count; /* of severity info */
+};
 
-/* Has a limit of the request been passed? */
+struct cw_damage_tally cw_damage_count(const struct cw_notes *findings);
+
+/* Has a limit of the request been passed? Damage and misuse do. */
 bool cw_fail_if_passed(const struct cw_analysis_input *input);

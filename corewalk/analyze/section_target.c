@@ -71,7 +71,7 @@ static const char *abort_text(const struct cw_analysis_input *input, struct cw_r
 {
     char text[400];
     return cw_image_abort_message(input->image, text, sizeof text) && cw_damage_is_libc_text(text)
-               ? cw_report_printf(report, "%s", text)
+               ? cw_report_printf(report, "%s", cw_damage_unframed(text))
                : NULL;
 }
 

@@ -18,9 +18,10 @@ enum cw_severity {
 struct cw_note {
     const char *code; /* stable, kebab-case: "core-truncated", "bin-link-broken" */
     enum cw_severity severity;
-    cw_addr address;  /* 0: none */
-    cw_addr culprit;  /* an address in the block that likely did it; 0: none is suspected */
-    const char *text; /* one sentence, printable ASCII; lives as long as the list's arena */
+    cw_addr address;     /* 0: none */
+    cw_addr culprit;     /* an address in the block that likely did it; 0: none is suspected */
+    uint64_t more_count; /* places that it sums up, beyond one */
+    const char *text;    /* one sentence, printable ASCII; lives as long as the list's arena */
 };
 
 /* At most this many are kept in a list; a hostile core makes no more of them. */

@@ -307,10 +307,7 @@ static void verify_arena(struct glibc *glibc, size_t index)
 {
     struct cw_heap_builder *builder = glibc->builder;
     struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, glibc->first_arena + index);
-    uint64_t sum = arena->gap_bytes;
-    for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
-        sum += arena->by_state[state].bytes;
-    }
+    uint64_t sum = glibc_found_bytes(arena);
     if (!glibc_arena_at(glibc, index)->has_sums) {
         arena->system_bytes = sum;
     }
@@ -426,8 +423,8 @@ static void verify(struct cw_heap_builder *builder, void *state)
     }
     glibc_check_mmapped(&copies->items[0]);
     glibc_report_rest(copies);
-    glibc_excuse_sums(copies);
     glibc_explain_unfinished(copies);
+    glibc_excuse_sums(copies);
     glibc_report_abort(&copies->items[0]);
 }
 

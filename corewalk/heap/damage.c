@@ -1,6 +1,7 @@
 /* What findings mean, and what glibc says when it stumbles over the damage. */
 #include "heap/damage.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { NEWEST = 99 };
@@ -294,6 +295,17 @@ static const struct cw_damage_kind kinds[CW_DAMAGE_KIND_COUNT] = {
         },
 };
 
+unsigned cw_damage_release(const char *version)
+{
+    char *end;
+    if (strncmp(version, "2.", 2) != 0) {
+        return 0;
+    }
+    unsigned long minor = strtoul(version + 2, &end, 10);
+    bool is_before_next = *end == '.' && strtoul(end + 1, NULL, 10) >= 90;
+    return minor < 1000 ? (unsigned)minor + (is_before_next ? 1 : 0) : 0;
+}
+
 const struct cw_damage_kind *cw_damage_kind_of(enum cw_damage damage)
 {
     return &kinds[damage];
@@ -348,11 +360,23 @@ static bool begins_with_one(const char *text, const char *const *heads, size_t c
     return false;
 }
 
+const char *cw_damage_unframed(const char *text)
+{
+    static const char *const sources[] = {"malloc.c:", "arena.c:", "hooks.c:"};
+    static const char frame[] = "*** Error in `";
+    const char *framed = strncmp(text, frame, sizeof frame - 1) == 0 ? strstr(text, "': ") : NULL;
+    for (size_t i = 0; framed == NULL && i < sizeof sources / sizeof sources[0]; i++) {
+        const char *source = strstr(text, sources[i]);
+        if (source != NULL && strstr(source, ": Assertion `") != NULL) {
+            return source;
+        }
+    }
+    return framed != NULL ? framed + 3 : text;
+}
+
 bool cw_damage_is_heap_text(const char *text)
 {
-    /* Up to 2.26 it stands in a frame: *** Error in `PROGRAM': TEXT: 0xADDRESS *** */
-    const char *framed = strncmp(text, "*** Error in `", 14) == 0 ? strstr(text, "': ") : NULL;
-    text = framed != NULL ? framed + 3 : text;
+    text = cw_damage_unframed(text);
     return begins_with_one(text, heap_texts, sizeof heap_texts / sizeof heap_texts[0]) ||
            strstr(text, "malloc.c:") != NULL || strstr(text, "arena.c:") != NULL;
 }

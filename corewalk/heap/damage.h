@@ -61,8 +61,20 @@ const struct cw_damage_kind *cw_damage_kind_of(enum cw_damage damage);
 /* NULL: findings of that code have no explanation. */
 const struct cw_damage_kind *cw_damage_kind(const char *code);
 
+/*
+ * 36 of "2.36…", 43 of "2.42.9000", which is what will be 2.43; 0 for anything else. Those that
+ * `first_minor` and `last_minor` are.
+ */
+unsigned cw_damage_release(const char *version);
+
 /* Is it something that the C library says before it ends a process: a check, or an assertion? */
 bool cw_damage_is_libc_text(const char *text);
+
+/*
+ * The text without what is not the C library's: the program's name, in the frame that there was up
+ * to 2.26 (*** Error in `PROGRAM': TEXT: 0xADDRESS ***) and before assertions of malloc.
+ */
+const char *cw_damage_unframed(const char *text);
 
 /* Does that text speak of the heap? */
 bool cw_damage_is_heap_text(const char *text);

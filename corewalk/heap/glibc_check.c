@@ -8,6 +8,7 @@
 #include "heap/glibc_check.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_OF_A_KIND = 20 };
 
@@ -20,6 +21,22 @@ static uint64_t count_damage(const struct glibc_copies *copies, enum cw_damage d
         count += copies->items[i].damage_counts[damage];
     }
     return count;
+}
+
+static void add_finding(struct cw_notes *findings,
+                        const struct cw_note *note,
+                        const char *format,
+                        ...) __attribute__((format(printf, 3, 4)));
+
+static void add_finding(struct cw_notes *findings,
+                        const struct cw_note *note,
+                        const char *format,
+                        ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    cw_note_add_list(findings, note, format, arguments);
+    va_end(arguments);
 }
 
 void glibc_report(struct glibc *glibc,
@@ -48,10 +65,11 @@ void glibc_report_rest(const struct glibc_copies *copies)
         uint64_t count = count_damage(copies, damage);
         if (count > MOST_OF_A_KIND) {
             const struct cw_damage_kind *kind = cw_damage_kind_of((enum cw_damage)damage);
-            cw_note_add(copies->items[0].builder->findings,
-                        kind->severity,
-                        kind->code,
-                        0,
+            struct cw_note note = {.code = kind->code,
+                                   .severity = kind->severity,
+                                   .more_count = count - MOST_OF_A_KIND - 1};
+            add_finding(copies->items[0].builder->findings,
+                        &note,
                         "and %" PRIu64 " more of this kind: %s",
                         count - MOST_OF_A_KIND,
                         kind->title);
@@ -59,24 +77,55 @@ void glibc_report_rest(const struct glibc_copies *copies)
     }
 }
 
+uint64_t glibc_found_bytes(const struct cw_heap_arena *arena)
+{
+    uint64_t found = arena->gap_bytes;
+    for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
+        found += arena->by_state[state].bytes;
+    }
+    return found;
+}
+
+static bool is_sum(const struct cw_note *note)
+{
+    return strcmp(note->code, cw_damage_kind_of(CW_DAMAGE_ARENA_SUM)->code) == 0;
+}
+
+static void excuse_sum(struct cw_heap_builder *builder, struct cw_note *note)
+{
+    for (size_t i = 0; i < builder->arenas.count; i++) {
+        const struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, i);
+        uint64_t found = glibc_found_bytes(arena);
+        if (note->address == arena->address && found < arena->system_bytes) {
+            note->severity = CW_INFO;
+            cw_note_add(builder->coverage,
+                        CW_WARNING,
+                        "arena-memory-not-found",
+                        arena->address,
+                        "of the %" PRIu64 " bytes that the arena at 0x%" PRIx64 " counts, %" PRIu64
+                        " were not found: a piece of its memory was "
+                        "overlooked, or its count was overwritten",
+                        arena->system_bytes,
+                        arena->address,
+                        arena->system_bytes - found);
+        }
+    }
+}
+
 void glibc_excuse_sums(const struct glibc_copies *copies)
 {
-    const struct cw_heap_builder *builder = copies->items[0].builder;
+    struct cw_heap_builder *builder = copies->items[0].builder;
     struct cw_notes *findings = builder->findings;
-    if (cw_notes_serious(findings) != count_damage(copies, CW_DAMAGE_ARENA_SUM)) {
-        return;
+    for (size_t i = 0; i < findings->items.count; i++) {
+        const struct cw_note *note = cw_note_at(findings, i);
+        if (note->severity != CW_INFO && !is_sum(note)) {
+            return;
+        }
     }
     for (size_t i = 0; i < findings->items.count; i++) {
         struct cw_note *note = cw_note_at(findings, i);
-        for (size_t k = 0; k < builder->arenas.count; k++) {
-            const struct cw_heap_arena *arena = cw_vector_at(&builder->arenas, k);
-            uint64_t found = arena->gap_bytes;
-            for (unsigned state = 0; state < CW_CHUNK_STATE_COUNT; state++) {
-                found += arena->by_state[state].bytes;
-            }
-            if (note->address == arena->address && found < arena->system_bytes) {
-                note->severity = CW_INFO;
-            }
+        if (note->severity != CW_INFO && is_sum(note)) {
+            excuse_sum(builder, note);
         }
     }
 }
@@ -92,7 +141,7 @@ void glibc_report_abort(struct glibc *glibc)
                      0,
                      0,
                      "a check of malloc has ended the process: \"%.300s\"",
-                     text);
+                     cw_damage_unframed(text));
     }
 }
 
@@ -125,12 +174,23 @@ void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
                  where);
 }
 
+static bool is_chunk(const struct glibc *glibc, cw_addr address)
+{
+    return glibc_chunk_at(glibc, address) != CW_NONE ||
+           glibc_chunk_at(glibc, address - glibc->header_bytes) != CW_NONE;
+}
+
+/* Short texts, too, are mapped addresses here and there. */
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer)
 {
-    if (cw_space_find(glibc->space, link) != NULL) {
+    if (is_chunk(glibc, link)) {
         snprintf(buffer, GLIBC_LINK_TEXT, "0x%" PRIx64, link);
     } else {
-        snprintf(buffer, GLIBC_LINK_TEXT, "no address of the process");
+        snprintf(buffer,
+                 GLIBC_LINK_TEXT,
+                 "%s",
+                 cw_space_find(glibc->space, link) != NULL ? "other memory of the process"
+                                                           : "no address of the process");
     }
     return buffer;
 }

@@ -27,11 +27,12 @@ void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where);
 /* Says how many findings of each kind were only counted. */
 void glibc_report_rest(const struct glibc_copies *copies);
 
-/* " (SIZE bytes) at 0xUSER": a block for texts, by any address in it; "" where there is none. */
+/* "0xUSER (SIZE bytes)": a block for texts, by any address in it; "" where there is none. */
 #define GLIBC_BLOCK_TEXT 80
 const char *glibc_block_text(const struct glibc *glibc, cw_addr address, char *buffer);
 
-/* A link for texts: the address, or, since it may be content, only that it is none. */
+/* A link for texts: the address if it is a chunk's, else, since it may be content, only whether
+ * it is one. */
 #define GLIBC_LINK_TEXT 32
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer);
 
@@ -62,9 +63,12 @@ void glibc_check_mmapped(struct glibc *glibc);
 /* Looks, in the copy of libc_malloc_debug.so, for blocks that were written beyond their end. */
 void glibc_check_magic(struct glibc *glibc);
 
+/* What was found of an arena's memory, in chunks or between them. */
+uint64_t glibc_found_bytes(const struct cw_heap_arena *arena);
+
 /*
  * An arena that counts more memory than was found, when nothing else is wrong: a piece of it was
- * more likely overlooked than its count overwritten.
+ * more likely overlooked than its count overwritten. What is missing becomes a note of coverage.
  */
 void glibc_excuse_sums(const struct glibc_copies *copies);
 

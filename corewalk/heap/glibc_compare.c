@@ -1,7 +1,6 @@
 /* Claims about the C library against the memory of its heap. */
 #include "heap/glibc_compare.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -11,13 +10,6 @@
 enum { LAST_CARRIED_BACK = 28 };
 
 /* ---- what is said -------------------------------------------------------------------------- */
-
-/* 36 of "2.36…"; 0 for anything else. */
-static unsigned minor_of(const char *version)
-{
-    unsigned long minor = strncmp(version, "2.", 2) == 0 ? strtoul(version + 2, NULL, 10) : 0;
-    return minor < 1000 ? (unsigned)minor : 0;
-}
 
 static const struct cw_symbol *data_symbol(const struct cw_module *module, const char *name)
 {
@@ -40,7 +32,7 @@ struct glibc_claims glibc_read_claims(const struct glibc *glibc)
     if (version == NULL && strncmp(libc->name, prefix, sizeof prefix - 1) == 0) {
         version = libc->name + sizeof prefix - 1;
     }
-    claims.minor = version != NULL ? minor_of(version) : 0;
+    claims.minor = version != NULL ? cw_damage_release(version) : 0;
     const struct cw_symbol *arena = data_symbol(libc, "main_arena");
     const struct cw_symbol *mp = data_symbol(libc, "mp_");
     claims.main_arena = arena != NULL ? arena->start : 0;

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+SHORT = b"Qz67"
 SECRETS = ("Wq7canary-argument", "Wq7canary-environment")
 FORMATS = ["text", "json", "markdown"]
 QUERIES = [
@@ -11,6 +12,7 @@ QUERIES = [
     ("histogram",),
     ("histogram", "--by", "size"),
     ("list",),
+    ("check",),
 ]
 
 
@@ -47,6 +49,20 @@ def test_no_secret_is_shown_of_a_block(cli, core, format):
     for address, _ in chunks[:: max(1, len(chunks) // 20)]:
         result = cli.run("block", "--format", format, core.path, hex(address))
         assert "wq7cana" not in (result.stdout + result.stderr).lower()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("verb", ["check", "analyze"])
+@pytest.mark.parametrize("kind", ["gcore", "gcore-i386"])
+def test_no_short_content_is_shown_of_damage(cli, cores, kind, verb, format):
+    """Where the secret is a mapped address, and stands in headers and links."""
+    core = cores.of("short_secrets", kind)
+    said = cli.run(verb, "--format", format, core.path, status=None).stdout.lower()
+    word = f"{int.from_bytes(SHORT, 'little'):x}"
+    spellings = [SHORT.decode().lower(), SHORT.hex(), SHORT.hex(" "), word, f"+0x{word[-3:]}"]
+    assert [spelling for spelling in spellings if spelling in said] == []
+    codes = {finding["code"] for finding in cli.report("check", core, status=None)["findings"]}
+    assert {"chunk-size", "tcache-link", "bin-link"} <= codes
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -88,6 +88,7 @@ struct core_builder {
     struct array mappings; /* struct mapping */
     struct array threads;  /* struct thread */
     struct array auxv;     /* struct auxv_entry */
+    uint16_t signal;       /* of the first thread */
     bool force_xnum;
     struct array file; /* uint8_t */
 };
@@ -137,6 +138,7 @@ struct core_builder *core_builder_create(enum cw_arch arch)
     if (builder->layout == NULL) {
         misuse("unknown machine");
     }
+    builder->signal = SIGNAL_OF_DUMP;
     return builder;
 }
 
@@ -200,6 +202,11 @@ void core_builder_auxv(struct core_builder *builder, uint64_t type, uint64_t val
 {
     struct auxv_entry *entry = extend(&builder->auxv, sizeof *entry, 1);
     *entry = (struct auxv_entry){.type = type, .value = value};
+}
+
+void core_builder_signal(struct core_builder *builder, uint16_t signal)
+{
+    builder->signal = signal;
 }
 
 void core_builder_force_xnum(struct core_builder *builder)
@@ -441,7 +448,7 @@ static void put_process(struct core_builder *builder, uint32_t pid)
     memcpy(prpsinfo + layout->program_off, program, sizeof program);
     put_note(builder, NT_PRPSINFO, prpsinfo, layout->prpsinfo_bytes);
 
-    uint8_t siginfo[SIGINFO_BYTES] = {SIGNAL_OF_DUMP};
+    uint8_t siginfo[SIGINFO_BYTES] = {(uint8_t)builder->signal};
     put_note(builder, NT_SIGINFO, siginfo, sizeof siginfo);
 }
 
@@ -492,7 +499,7 @@ static void put_notes(struct core_builder *builder)
 {
     const struct thread *threads = builder->threads.items;
     if (builder->threads.count > 0) {
-        put_prstatus(builder, &threads[0], SIGNAL_OF_DUMP);
+        put_prstatus(builder, &threads[0], builder->signal);
         put_process(builder, threads[0].tid);
     }
     if (builder->auxv.count > 0) {

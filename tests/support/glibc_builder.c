@@ -411,7 +411,10 @@ cw_addr glibc_builder_mp_address(const struct glibc_builder *builder)
 
 /* ---- cases --------------------------------------------------------------------------------- */
 
-void heap_case_open_bytes(struct heap_case *heap_case, const uint8_t *bytes, size_t size)
+static void open_case(struct heap_case *heap_case,
+                      const uint8_t *bytes,
+                      size_t size,
+                      const struct cw_image *image)
 {
     struct heap_case *c = heap_case;
     *c = (struct heap_case){0};
@@ -429,7 +432,7 @@ void heap_case_open_bytes(struct heap_case *heap_case, const uint8_t *bytes, siz
     }
     if (c->status == CW_OK) {
         c->status = cw_heap_create(&c->space,
-                                   NULL,
+                                   image,
                                    c->pool,
                                    NULL,
                                    &c->memory,
@@ -438,6 +441,20 @@ void heap_case_open_bytes(struct heap_case *heap_case, const uint8_t *bytes, siz
                                    &c->heap,
                                    &c->err);
     }
+}
+
+void heap_case_open_bytes(struct heap_case *heap_case, const uint8_t *bytes, size_t size)
+{
+    open_case(heap_case, bytes, size, NULL);
+}
+
+void heap_case_open_image(struct heap_case *heap_case,
+                          struct glibc_builder *builder,
+                          const struct cw_image *image)
+{
+    size_t size;
+    const uint8_t *bytes = core_builder_finish(builder->core, &size);
+    open_case(heap_case, bytes, size, image);
 }
 
 void heap_case_open(struct heap_case *heap_case, struct glibc_builder *builder)

@@ -93,6 +93,10 @@ struct heap_case {
 /* The bytes must outlive the case. The status is that of the first step that failed. */
 void heap_case_open_bytes(struct heap_case *heap_case, const uint8_t *bytes, size_t size);
 void heap_case_open(struct heap_case *heap_case, struct glibc_builder *builder);
+/* Of a process with these modules. */
+void heap_case_open_image(struct heap_case *heap_case,
+                          struct glibc_builder *builder,
+                          const struct cw_image *image);
 /* Everything must have been given back: false otherwise. */
 bool heap_case_close(struct heap_case *heap_case);
 

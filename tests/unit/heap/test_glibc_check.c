@@ -172,6 +172,7 @@ static void many_of_a_kind_are_summed_up(void)
     heap_case_open(&c, fixture.builder);
     CU_ASSERT_EQUAL_FATAL(heap_case_count(&c.findings, "arena-flag"), 21);
     CU_ASSERT_PTR_NOT_NULL(strstr(cw_note_at(&c.findings, 20)->text, "19 more"));
+    CU_ASSERT_EQUAL(cw_note_at(&c.findings, 20)->more_count, 18);
     CU_ASSERT(heap_case_close(&c));
     glibc_builder_destroy(fixture.builder);
 }
@@ -212,6 +213,25 @@ static void texts_of_the_library(void)
     CU_ASSERT_PTR_NULL(cw_damage_kind("no-such-code"));
 }
 
+static void programs_are_not_named(void)
+{
+    CU_ASSERT_STRING_EQUAL(
+        cw_damage_unframed("*** Error in `./a': free(): invalid pointer: 0x1 ***"),
+        "free(): invalid pointer: 0x1 ***");
+    CU_ASSERT_STRING_EQUAL(cw_damage_unframed("a: malloc.c:2401: sysmalloc: Assertion `x' failed."),
+                           "malloc.c:2401: sysmalloc: Assertion `x' failed.");
+    CU_ASSERT_STRING_EQUAL(cw_damage_unframed("free(): invalid size"), "free(): invalid size");
+}
+
+static void releases_of_versions(void)
+{
+    CU_ASSERT_EQUAL(cw_damage_release("2.36"), 36);
+    CU_ASSERT_EQUAL(cw_damage_release("2.36-9+deb12u4"), 36);
+    CU_ASSERT_EQUAL(cw_damage_release("2.42.9000"), 43);
+    CU_ASSERT_EQUAL(cw_damage_release("2.31.1"), 31);
+    CU_ASSERT_EQUAL(cw_damage_release("3.1"), 0);
+}
+
 CW_TEST_MAIN("heap/glibc_check",
              CW_TEST(a_footer_that_disagrees),
              CW_TEST(a_lost_bit_is_a_zero_too_many),
@@ -225,4 +245,6 @@ CW_TEST_MAIN("heap/glibc_check",
              CW_TEST(a_size_that_leads_too_far),
              CW_TEST(many_of_a_kind_are_summed_up),
              CW_TEST(bins_of_sizes),
-             CW_TEST(texts_of_the_library))
+             CW_TEST(texts_of_the_library),
+             CW_TEST(programs_are_not_named),
+             CW_TEST(releases_of_versions))
