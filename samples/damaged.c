@@ -1,7 +1,8 @@
 /*
- * A heap with one damage, planted when all else is done. --text names it; the file "expected" in
- * the current folder says what must be found: the code of the finding, its address, and the block
- * to blame, or 0. Allocates nothing between the oracle and its end but where a damage needs it.
+ * A heap with a damage, or several, planted when all else is done. --text names it; the file
+ * "expected" in the current folder says what must be found: the code of the finding, its address,
+ * and the block to blame, or 0. Allocates nothing between the oracle and its end but where a damage
+ * needs it.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ enum {
     /* More blocks of a size than a thread's cache takes: 7, 16 from 2.43 on. */
     CACHE_FILL = 16,
     OTHERS_LIMIT = 4096,
+    STRING_COUNT = 24,
 };
 
 struct row {
@@ -51,7 +53,8 @@ static char *g_large[3]; /* of a bin, of descending sizes */
 static char *g_large_guards[3];
 static char *g_unsorted;
 static char *g_mapped;
-static char *g_last; /* in front of the top */
+static char *g_strings[STRING_COUNT]; /* 8 bytes into their blocks, behind a header of their own */
+static char *g_last;                  /* in front of the top */
 static char *g_others[OTHERS_LIMIT];
 static const char *g_kind;
 
@@ -136,6 +139,9 @@ static void make_heap(struct sample *sample)
     make_row(&g_freed, LARGE_BYTES + 0x600);
     for (size_t i = 0; i < 4; i++) {
         g_cached[i] = filled(0x58);
+    }
+    for (size_t i = 0; i < STRING_COUNT; i++) {
+        g_strings[i] = filled(0x18) + 8;
     }
     g_mapped = filled(MAPPED_BYTES);
     for (size_t i = 0; i < sample->count && i < OTHERS_LIMIT; i++) {
@@ -285,6 +291,39 @@ static void underrun(void)
     expect("chunk-size", chunk_of(g_used.victim), g_used.culprit);
 }
 
+/* A string that is too long; of all strings around, only the insides are referred to. */
+static void overflow_string(void)
+{
+    char *culprit = g_strings[11] - 8;
+    overflow(culprit, 8, 'A');
+    expect("chunk-size", chunk_of(g_strings[12] - 8), culprit);
+}
+
+/* Every so many blocks of a long row one is written beyond its end, now by a word, now by three. */
+static void overflow_many(size_t count, size_t distance)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 10 + i * distance;
+        overflow(g_others[at], i % 2 == 0 ? 8 : 24, 'A');
+        expect("chunk-size", chunk_of(g_others[at + 1]), g_others[at]);
+    }
+}
+
+static void overflow_twice(void)
+{
+    overflow_many(2, 40);
+}
+
+static void overflow_five_times(void)
+{
+    overflow_many(5, 90);
+}
+
+static void overflow_thirty_times(void)
+{
+    overflow_many(30, 16);
+}
+
 static void overflow_thread_8(void)
 {
     overflow(g_in_thread.culprit, 8, 'A');
@@ -315,6 +354,17 @@ static void late_write(char *block, size_t word, const char *code, bool at_chunk
 {
     words_of(block)[word] = garbage;
     expect(code, at_chunk ? chunk_of(block) : block, block);
+}
+
+/* The struct in which the thread's freed blocks are found: the first block of the heap. */
+static void smashed_cache(void)
+{
+    char *cache = (char *)((size_t)g_used.before & ~(size_t)0xfff) + 16;
+    while (words_of(cache)[-1] != 0x291) {
+        cache -= 0x1000;
+    }
+    memset(cache, 'A', 64);
+    expect("tcache-struct", cache, NULL);
 }
 
 static void late_tcache_link(void)
@@ -459,6 +509,11 @@ static const struct {
     {"top-huge", top_huge},
     {"top-misaligned", top_misaligned},
     {"underrun", underrun},
+    {"overflow-string", overflow_string},
+    {"overflow-twice", overflow_twice},
+    {"overflow-five-times", overflow_five_times},
+    {"overflow-thirty-times", overflow_thirty_times},
+    {"smashed-cache", smashed_cache},
     {"overflow-thread-8", overflow_thread_8},
     {"overflow-thread-flag", overflow_thread_flag},
     {"double-free-tcache", double_free_tcache},

@@ -121,6 +121,18 @@ static const struct cw_damage_kind kinds[CW_DAMAGE_KIND_COUNT] = {
             "was overwritten.",
             {{"free(): too many chunks detected in tcache", 33, NEWEST}},
         },
+    [CW_DAMAGE_TCACHE_STRUCT] =
+        {
+            "tcache-struct",
+            CW_SEVERE,
+            "a thread's cache that was overwritten",
+            "The struct in which malloc counts a thread's freed blocks and finds them does not "
+            "agree with the heap: malloc() will hand out what is none of them. It is the first "
+            "block of the main thread's heap; a write before the start of a block, or by a wild "
+            "pointer, does that.",
+            {{"malloc(): unaligned tcache chunk detected", 32, NEWEST},
+             {"free(): too many chunks detected in tcache", 33, NEWEST}},
+        },
     [CW_DAMAGE_FASTBIN_LINK] =
         {
             "fastbin-link",

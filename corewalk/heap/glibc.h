@@ -80,6 +80,7 @@ struct glibc_span {
 struct glibc_tcache {
     cw_addr address; /* of the struct, which is what malloc returned */
     uint32_t tid;
+    bool is_damaged; /* several bins disagree with the heap */
 };
 
 /* The mark of cached chunks, while it is learnt; see glibc_key.c. */
@@ -110,11 +111,19 @@ struct glibc_suspect {
     cw_addr end;
 };
 
+/* Was the block before a damaged header written beyond its end? */
+enum glibc_doubt {
+    GLIBC_LIKELY,
+    GLIBC_MAY_BE,
+    GLIBC_UNCERTAIN, /* it is not known whose header is damaged */
+};
+
 /* A header that the walk could not go on from. */
 struct glibc_break {
     cw_addr chunk;
     cw_addr before;    /* the chunk before it; 0: none is known */
     bool is_plausible; /* the size is one that a chunk could have, but led astray */
+    enum glibc_doubt doubt;
 };
 
 struct glibc_copies;
@@ -152,7 +161,7 @@ struct glibc {
     bool was_cancelled;
     uint32_t break_count;       /* times that a walk had to be resumed */
     struct cw_vector suspects;  /* struct glibc_suspect */
-    struct cw_vector breaks;    /* struct glibc_break, in the order of the spans */
+    struct cw_vector breaks;    /* struct glibc_break, by chunk once all is walked */
     uint64_t search_bytes_left; /* that may be searched for references to blocks */
     uint64_t damage_counts[CW_DAMAGE_KIND_COUNT];
 };

@@ -137,11 +137,41 @@ static void mark_list(struct marking *marking, unsigned bin, uint64_t counted, c
         taken += goes_on || list.user == 0 ? 1 : 0;
     }
     bool reached_end = list.user == 0;
+    if (marking->cache->is_damaged) {
+        return;
+    }
     if (goes_on) {
         report_count(marking, bin, counted, "more");
     } else if (reached_end && taken != counted) {
         report_count(marking, bin, counted, taken < counted ? "fewer" : "more");
     }
+}
+
+/* Reports the struct once, and drops the bins that cannot be. */
+static void report_struct(struct marking *marking, struct glibc_tcache_view *view)
+{
+    struct glibc *glibc = marking->glibc;
+    const struct glibc_tcache_layout *layout = glibc_tcache_layout(glibc->layout->tcache_form);
+    unsigned wrong = 0;
+    for (unsigned bin = 0; bin < layout->bin_count; bin++) {
+        if (!glibc_tcache_bin_agrees(glibc, layout, view, bin)) {
+            view->counts[bin] = 0;
+            view->heads[bin] = 0;
+            wrong++;
+        }
+    }
+    glibc->has_lost_cached = true;
+    glibc_report(glibc,
+                 CW_DAMAGE_TCACHE_STRUCT,
+                 marking->cache->address,
+                 0,
+                 "the cache of thread %" PRIu32 " at 0x%" PRIx64
+                 " was overwritten: %u of its %u bins have counts or lists that cannot be; what "
+                 "these hold counts as used",
+                 marking->cache->tid,
+                 marking->cache->address,
+                 wrong,
+                 (unsigned)layout->bin_count);
 }
 
 static void mark_cache(struct marking *marking)
@@ -151,6 +181,9 @@ static void mark_cache(struct marking *marking)
     struct glibc_tcache_view view;
     if (!glibc_read_tcache(glibc, &marking->window, form, marking->cache->address, &view)) {
         return;
+    }
+    if (marking->cache->is_damaged) {
+        report_struct(marking, &view);
     }
     glibc->builder->heap->checks.tcache_count++;
     for (unsigned bin = 0; bin < glibc_tcache_layout(form)->bin_count; bin++) {

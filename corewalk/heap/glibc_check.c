@@ -197,41 +197,79 @@ const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buff
 
 bool glibc_is_damaged(const struct glibc *glibc, cw_addr chunk)
 {
-    for (size_t i = 0; i < glibc->breaks.count; i++) {
-        const struct glibc_break *damage = cw_vector_at(&glibc->breaks, i);
+    size_t low = 0;
+    size_t high = glibc->breaks.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct glibc_break *damage = cw_vector_at(&glibc->breaks, middle);
         if (damage->chunk == chunk) {
             return true;
+        }
+        if (damage->chunk < chunk) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
     return false;
 }
 
-static void report_break(struct glibc *glibc, const struct glibc_break *damage)
+static uint64_t bytes_at(const struct glibc *glibc, cw_addr chunk)
 {
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    uint32_t index = cw_chunk_table_find(table, damage->chunk);
-    uint64_t unknown_bytes = index != CW_NONE ? cw_chunk_table_get(table, index).size_bytes : 0;
-    char text[GLIBC_BLOCK_TEXT];
-    cw_addr user = damage->before != 0 ? damage->before + glibc->header_bytes : 0;
-    const char *before = damage->before != 0 ? glibc_block_text(glibc, damage->before, text) : "";
+    uint32_t index = cw_chunk_table_find(&glibc->builder->heap->chunks, chunk);
+    return index != CW_NONE ? cw_chunk_table_get(&glibc->builder->heap->chunks, index).size_bytes
+                            : 0;
+}
+
+/* Somewhere up to the place is a header that was overwritten. */
+static void report_stop(struct glibc *glibc, const struct glibc_break *damage)
+{
     glibc_report(glibc,
                  CW_DAMAGE_CHUNK_SIZE,
                  damage->chunk,
-                 user,
+                 0,
+                 "the sizes lead to 0x%" PRIx64
+                 ", where no chunk can be: the header there, or one shortly before, was "
+                 "overwritten, and nothing says which; what the %" PRIu64
+                 " bytes from there on hold is unknown",
+                 damage->chunk,
+                 bytes_at(glibc, damage->chunk));
+}
+
+static void report_break(struct glibc *glibc, const struct glibc_break *damage)
+{
+    char text[GLIBC_BLOCK_TEXT] = "";
+    bool has_before = damage->before != 0 && glibc_block_text(glibc, damage->before, text)[0] != 0;
+    const char *doubt = damage->doubt == GLIBC_LIKELY ? "has likely" : "may have";
+    char blame[GLIBC_BLOCK_TEXT + 100] = "";
+    if (has_before) {
+        snprintf(blame,
+                 sizeof blame,
+                 "; the block before it, at %s, %s been written beyond its end",
+                 text,
+                 doubt);
+    }
+    glibc_report(glibc,
+                 CW_DAMAGE_CHUNK_SIZE,
+                 damage->chunk,
+                 has_before ? damage->before + glibc->header_bytes : 0,
                  "the size of the chunk at 0x%" PRIx64 " is %s; what the %" PRIu64
-                 " bytes from there on hold is unknown%s%s%s",
+                 " bytes from there on hold is unknown%s",
                  damage->chunk,
                  damage->is_plausible ? "wrong" : "impossible",
-                 unknown_bytes,
-                 before[0] != '\0' ? "; the block before it, at " : "",
-                 before,
-                 before[0] != '\0' ? ", has likely been written beyond its end" : "");
+                 bytes_at(glibc, damage->chunk),
+                 blame);
 }
 
 void glibc_report_breaks(struct glibc *glibc)
 {
     for (size_t i = 0; i < glibc->breaks.count; i++) {
-        report_break(glibc, cw_vector_at(&glibc->breaks, i));
+        const struct glibc_break *damage = cw_vector_at(&glibc->breaks, i);
+        if (damage->doubt == GLIBC_UNCERTAIN) {
+            report_stop(glibc, damage);
+        } else {
+            report_break(glibc, damage);
+        }
     }
 }
 

@@ -86,10 +86,10 @@ bool glibc_read_tcache(const struct glibc *glibc,
     return read_counts(glibc, form, address, view);
 }
 
-static bool bin_agrees(const struct glibc *glibc,
-                       const struct glibc_tcache_layout *layout,
-                       const struct glibc_tcache_view *view,
-                       unsigned bin)
+bool glibc_tcache_bin_agrees(const struct glibc *glibc,
+                             const struct glibc_tcache_layout *layout,
+                             const struct glibc_tcache_view *view,
+                             unsigned bin)
 {
     if (view->counts[bin] == 0 || view->heads[bin] == 0) {
         return view->counts[bin] == 0 && view->heads[bin] == 0;
@@ -102,9 +102,15 @@ static bool bin_agrees(const struct glibc *glibc,
            glibc_size_of(glibc, index) == glibc->min_chunk_bytes + (uint64_t)bin * 16;
 }
 
-/* Is the chunk at the index a cache of this form? */
+enum condition {
+    CONDITION_SOUND,
+    CONDITION_DAMAGED, /* of the size of a cache, but with bins that disagree */
+};
+
+/* Is the chunk at the index a cache of this form, in this condition? */
 static bool is_cache(struct caches *caches,
                      enum glibc_tcache_form form,
+                     enum condition condition,
                      uint32_t index,
                      cw_addr user)
 {
@@ -113,7 +119,8 @@ static bool is_cache(struct caches *caches,
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
     uint64_t bytes = glibc_size_of(glibc, index);
     /* 2.43 may ask for a granule more; a remainder too small to be a chunk stays with it. */
-    if (bytes < expected || bytes - expected >= glibc->alignment + glibc->min_chunk_bytes) {
+    uint64_t excess = condition == CONDITION_SOUND ? glibc->alignment + glibc->min_chunk_bytes : 1;
+    if (bytes < expected || bytes - expected >= excess) {
         return false;
     }
     struct glibc_tcache_view view;
@@ -122,13 +129,16 @@ static bool is_cache(struct caches *caches,
     }
     unsigned wrong = 0;
     for (unsigned bin = 0; bin < layout->bin_count; bin++) {
-        wrong += bin_agrees(glibc, layout, &view, bin) ? 0 : 1;
+        wrong += glibc_tcache_bin_agrees(glibc, layout, &view, bin) ? 0 : 1;
     }
-    return wrong <= BINS_TOLERATED;
+    return (wrong <= BINS_TOLERATED) == (condition == CONDITION_SOUND);
 }
 
 /* The form of the cache that the word points to; NONE: it points to none. */
-static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, uint32_t *ret_index)
+static enum glibc_tcache_form form_behind(struct caches *caches,
+                                          cw_addr user,
+                                          enum condition condition,
+                                          uint32_t *ret_index)
 {
     struct glibc *glibc = caches->glibc;
     if (user < glibc->header_bytes || user % glibc->alignment != 0) {
@@ -144,7 +154,7 @@ static enum glibc_tcache_form form_behind(struct caches *caches, cw_addr user, u
     }
     for (unsigned form = GLIBC_TCACHE_CHAR; form < GLIBC_TCACHE_FORM_COUNT; form++) {
         if ((glibc->candidates & glibc_with_tcache_form((enum glibc_tcache_form)form)) != 0 &&
-            is_cache(caches, (enum glibc_tcache_form)form, index, user)) {
+            is_cache(caches, (enum glibc_tcache_form)form, condition, index, user)) {
             *ret_index = index;
             return (enum glibc_tcache_form)form;
         }
@@ -175,7 +185,7 @@ static void find_first_cache(struct caches *caches)
         return;
     }
     cw_addr user = glibc_span_at(glibc, 0)->start + glibc->header_bytes;
-    enum glibc_tcache_form form = form_behind(caches, user, &index);
+    enum glibc_tcache_form form = form_behind(caches, user, CONDITION_SOUND, &index);
     if (form != GLIBC_TCACHE_NONE) {
         add_cache(caches, form, index, (struct glibc_tcache){.address = user});
     }
@@ -193,16 +203,24 @@ static bool is_above(const struct caches *caches)
     return caches->glibc->space->target->arch == CW_ARCH_AARCH64;
 }
 
-static enum look look_at(struct caches *caches, const struct cw_thread *thread, uint64_t distance)
+static bool peek_tls(struct caches *caches,
+                     const struct cw_thread *thread,
+                     uint64_t distance,
+                     uint64_t *ret_value)
 {
     cw_addr tp = cw_align_down(thread->tp, caches->glibc->word_bytes);
+    return (is_above(caches) || distance <= tp) &&
+           glibc_peek(&caches->window, is_above(caches) ? tp + distance : tp - distance, ret_value);
+}
+
+static enum look look_at(struct caches *caches, const struct cw_thread *thread, uint64_t distance)
+{
     uint64_t value;
     uint32_t index;
-    if ((!is_above(caches) && distance > tp) ||
-        !glibc_peek(&caches->window, is_above(caches) ? tp + distance : tp - distance, &value)) {
+    if (!peek_tls(caches, thread, distance, &value)) {
         return LOOK_MISSING;
     }
-    enum glibc_tcache_form form = form_behind(caches, value, &index);
+    enum glibc_tcache_form form = form_behind(caches, value, CONDITION_SOUND, &index);
     if (form == GLIBC_TCACHE_NONE) {
         return LOOK_OTHER;
     }
@@ -271,11 +289,11 @@ static void find_all_far(struct caches *caches)
     }
 }
 
-static bool has_main_cache(const struct glibc *glibc)
+static bool has_cache(const struct glibc *glibc, uint32_t tid)
 {
     for (size_t i = 0; i < glibc->tcaches.count; i++) {
         const struct glibc_tcache *cache = cw_vector_at(&glibc->tcaches, i);
-        if (cache->tid == glibc->space->target->pid) {
+        if (cache->tid == tid) {
             return true;
         }
     }
@@ -293,6 +311,55 @@ static bool expects_cache(const struct glibc *glibc)
     const struct glibc_arena *arena = glibc_arena_at(glibc, 0);
     return (glibc->candidates & without) == 0 && glibc->mp.tcache_count > 0 && arena->is_main &&
            arena->has_sums && arena->system_bytes > 0;
+}
+
+static void take_damaged(struct caches *caches, const struct cw_thread *thread, cw_addr user)
+{
+    uint32_t index;
+    enum glibc_tcache_form form = form_behind(caches, user, CONDITION_DAMAGED, &index);
+    if (form != GLIBC_TCACHE_NONE) {
+        struct glibc_tcache cache = {.address = user, .tid = thread->tid, .is_damaged = true};
+        add_cache(caches, form, index, cache);
+    }
+}
+
+/* The first chunk of the main arena, if the thread's TLS refers to it. */
+static void take_damaged_first(struct caches *caches, const struct cw_thread *thread)
+{
+    const struct glibc *glibc = caches->glibc;
+    cw_addr first = glibc_span_at(glibc, 0)->start + glibc->header_bytes;
+    uint64_t value;
+    for (uint64_t off = glibc->word_bytes; off <= NEAR_BYTES; off += glibc->word_bytes) {
+        if (peek_tls(caches, thread, off, &value) && value == first) {
+            take_damaged(caches, thread, first);
+            return;
+        }
+    }
+}
+
+/*
+ * Caches whose struct was overwritten: chunks of the right size that the TLS of a thread refers to
+ * where that of the others has their caches; or, where none has one, that of the main thread.
+ */
+static void find_damaged(struct caches *caches)
+{
+    const struct glibc *glibc = caches->glibc;
+    const struct cw_target *target = glibc->space->target;
+    bool is_first_known = expects_cache(glibc) && glibc->tcaches.count == 0 &&
+                          glibc->spans.count > 0 &&
+                          glibc_span_at(glibc, 0)->kind == GLIBC_SPAN_MAIN;
+    for (size_t i = 0; i < target->thread_count && !caches->failed; i++) {
+        const struct cw_thread *thread = &target->threads[i];
+        uint64_t value;
+        if (thread->tp == 0 || has_cache(glibc, thread->tid)) {
+            continue;
+        }
+        if (caches->distance != 0 && peek_tls(caches, thread, caches->distance, &value)) {
+            take_damaged(caches, thread, value);
+        } else if (caches->distance == 0 && is_first_known && thread->tid == target->pid) {
+            take_damaged_first(caches, thread);
+        }
+    }
 }
 
 static void note_missing(const struct caches *caches)
@@ -337,9 +404,12 @@ static void vote(struct caches *caches, const struct glibc_tcache *cache)
     if (!glibc_read_tcache(glibc, &caches->window, form, cache->address, &view)) {
         return;
     }
-    for (unsigned bin = 0; bin < glibc_tcache_layout(form)->bin_count; bin++) {
+    const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
+    for (unsigned bin = 0; bin < layout->bin_count; bin++) {
         uint64_t stored;
-        if (view.heads[bin] != 0 && glibc_peek(&caches->window, view.heads[bin], &stored)) {
+        bool is_read = !cache->is_damaged || glibc_tcache_bin_agrees(glibc, layout, &view, bin);
+        if (is_read && view.heads[bin] != 0 &&
+            glibc_peek(&caches->window, view.heads[bin], &stored)) {
             glibc_vote_linking(glibc, view.heads[bin], stored, true);
         }
     }
@@ -362,9 +432,10 @@ bool glibc_find_tcaches(struct glibc *glibc)
     if (caches.distance == 0) {
         find_all_far(&caches);
     }
-    if (!has_main_cache(glibc)) {
+    if (!has_cache(glibc, target->pid)) {
         find_first_cache(&caches);
     }
+    find_damaged(&caches);
     note_missing(&caches);
     for (size_t i = 0; i < glibc->tcaches.count && !caches.failed; i++) {
         vote(&caches, cw_vector_at(&glibc->tcaches, i));

@@ -20,6 +20,12 @@ bool glibc_read_tcache(const struct glibc *glibc,
                        cw_addr address,
                        struct glibc_tcache_view *view);
 
+/* Are a bin's count and head such as a bin has? The list is not followed. */
+bool glibc_tcache_bin_agrees(const struct glibc *glibc,
+                             const struct glibc_tcache_layout *layout,
+                             const struct glibc_tcache_view *view,
+                             unsigned bin);
+
 /* Counts the second word of a chunk that was met in the list of a cache. */
 void glibc_vote_key(struct glibc *glibc, const struct glibc_tcache *cache, uint64_t word);
 

@@ -16,12 +16,14 @@
 
 enum {
     PIECE_BYTES = 1 << 20,
-    LARGEST_BREAK_COUNT = 1000, /* behind them, the rest of a span is unknown */
-    LONGEST_FENCE = 3,          /* fenceposts in a row: two, and a remainder of the same size */
+    LARGEST_BREAK_COUNT = 10000, /* behind them, the rest of a span is unknown */
+    LONGEST_FENCE = 3,           /* fenceposts in a row: two, and a remainder of the same size */
 };
 
 #define RESYNC_HOPS  (UINT64_C(1) << 26)
-#define SEARCH_BYTES (UINT64_C(1) << 30) /* for references to blocks */
+#define SEARCH_BYTES (UINT64_C(1) << 30) /* for references to blocks: these, or what is twice as \
+                                          */
+enum { SEARCHES = 2 };                   /* much as there is, if that is more */
 
 struct walk {
     struct glibc *glibc;
@@ -39,6 +41,7 @@ struct stitch {
     cw_addr run_start;
     cw_addr run_end;
     cw_addr extent_start;
+    cw_addr chain_start; /* where the chain was taken up last */
     cw_addr position;
     cw_addr last; /* the chunk that ends at `position`; 0: none */
     bool no_memory;
@@ -364,13 +367,14 @@ static void resume_behind_damage(struct stitch *stitch, cw_addr chunk)
         .run_index = stitch->run_index,
         .stop = chunk,
         .last = stitch->last,
-        .extent_start = stitch->extent_start,
+        .chain_start = cw_max(stitch->chain_start, stitch->extent_start),
         .known = next_guess(stitch),
     };
     bool goes_on = may_resume(stitch) && glibc_find_blame(glibc, &blame);
     struct glibc_break damage = {.chunk = goes_on ? blame.damaged : chunk,
                                  .before = goes_on ? blame.before : stitch->last,
-                                 .is_plausible = goes_on && blame.damaged != chunk};
+                                 .is_plausible = goes_on && blame.damaged != chunk,
+                                 .doubt = goes_on ? blame.doubt : GLIBC_MAY_BE};
     add_break(stitch, &damage);
     settle_before(stitch, damage.before, damage.chunk);
     if (goes_on) {
@@ -378,6 +382,7 @@ static void resume_behind_damage(struct stitch *stitch, cw_addr chunk)
         glibc_clear(glibc, stitch->run_index, damage.chunk + glibc->alignment, end);
         add_mark(stitch, damage.chunk, CW_CHUNK_UNKNOWN);
         stitch->position = blame.resume;
+        stitch->chain_start = blame.resume;
         stitch->last = 0;
         return;
     }
@@ -604,13 +609,20 @@ static bool stitch_span(struct walk *walk, uint32_t span_index)
     return !stitch.no_memory;
 }
 
+static int compare_breaks(const void *a, const void *b)
+{
+    const struct glibc_break *x = a;
+    const struct glibc_break *y = b;
+    return (x->chunk > y->chunk) - (x->chunk < y->chunk);
+}
+
 enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
 {
     struct walk walk = {.glibc = glibc};
     struct cw_budget *budget = glibc->arenas.budget;
     cw_vector_init(&walk.pieces, budget, sizeof(struct glibc_piece));
     glibc->resync_hops_left = RESYNC_HOPS;
-    glibc->search_bytes_left = SEARCH_BYTES;
+    glibc->search_bytes_left = cw_max(SEARCH_BYTES, SEARCHES * glibc_searchable_bytes(glibc));
     struct cw_pool *pool = glibc->builder->pool;
     bool done = plan_pieces(&walk);
     if (done) {
@@ -621,6 +633,7 @@ enum cw_status glibc_walk_spans(struct glibc *glibc, struct cw_error *err)
     for (uint32_t i = 0; i < glibc->spans.count && done; i++) {
         done = stitch_span(&walk, i);
     }
+    cw_vector_sort(&glibc->breaks, compare_breaks);
     cw_vector_deinit(&walk.pieces);
     return done ? CW_OK : cw_error_set_memory(err, "the walk over the heap");
 }

@@ -50,13 +50,16 @@ cw_addr glibc_guess_start(const struct glibc *glibc,
                           cw_addr from,
                           cw_addr limit);
 
+/* The lowest anchor at or behind the address; 0: none. Needs them gathered. */
+cw_addr glibc_anchor_behind(const struct glibc *glibc, cw_addr address);
+
 /* Collects chunk starts that free lists know of, once. */
 void glibc_gather_anchors(struct glibc *glibc);
 
 /*
  * Where the chunks go on behind a break: the lowest address at or behind `from` from which they
- * lead to a known chunk start. `known` is one (0: none) besides the anchors and the top. False
- * when nothing in the run does.
+ * lead to a known chunk start, or far enough to be believed. `known` is one (0: none) besides the
+ * anchors and the top. False when nothing in the run does.
  */
 bool glibc_resync(struct glibc *glibc,
                   const struct glibc_span *span,
@@ -68,25 +71,23 @@ bool glibc_resync(struct glibc *glibc,
 /* The nearest start bit before the address in the run; 0: none nearby. */
 cw_addr glibc_start_before(const struct glibc *glibc, uint32_t run_index, cw_addr address);
 
-/*
- * Does any writable memory refer to what malloc gave out for the chunk? Searches all of it; draws
- * on a budget, behind which the answer is no.
- */
-bool glibc_is_referenced(struct glibc *glibc, cw_addr chunk);
-
 /* Where a chain of chunks has stopped, and what is likely to be wrong there. */
 struct glibc_blame {
     const struct glibc_span *span;
     uint32_t run_index;
-    cw_addr stop; /* where no chunk can be */
-    cw_addr last; /* the chunk that led there; 0: none */
-    cw_addr extent_start;
-    cw_addr known; /* see glibc_resync */
+    cw_addr stop;        /* where no chunk can be */
+    cw_addr last;        /* the chunk that led there; 0: none */
+    cw_addr chain_start; /* the chunk that the chain began with */
+    cw_addr known;       /* see glibc_resync */
     /* The answer: */
-    cw_addr damaged; /* the chunk whose header is damaged: at `stop`, or one before */
-    cw_addr before;  /* the chunk before that; 0: none */
-    cw_addr resume;  /* where chunks go on */
+    cw_addr damaged;        /* the chunk whose header is damaged: at `stop`, or one before */
+    cw_addr before;         /* the chunk before that; 0: none */
+    enum glibc_doubt doubt; /* that `before` was written beyond its end */
+    cw_addr resume;         /* where chunks go on */
 };
+
+/* What is searched for references: all writable memory that is held. */
+uint64_t glibc_searchable_bytes(const struct glibc *glibc);
 
 /* False when there is nowhere to go on. */
 bool glibc_find_blame(struct glibc *glibc, struct glibc_blame *blame);

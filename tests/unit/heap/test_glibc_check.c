@@ -113,12 +113,44 @@ static void a_chunk_in_the_wrong_bin(void)
 }
 
 /* One byte behind a block: the size still looks like one, and leads into content. */
-static void an_overflow_by_a_byte(void)
+static struct fixture make_overflow_by_a_byte(uint64_t referred_off)
 {
     struct fixture fixture = make(0, 0x90);
     core_builder_word(fixture.core, fixture.chunks[8], UINT64_C(0x4141414141414141));
     core_builder_word(fixture.core, fixture.chunks[8] + 8, 0x41);
+    if (referred_off != 0) {
+        core_builder_word(fixture.core, fixture.chunks[20] + 16, fixture.chunks[8] + referred_off);
+    }
+    return fixture;
+}
+
+static void an_overflow_by_a_byte(void)
+{
+    struct fixture fixture = make_overflow_by_a_byte(16);
     expect(&fixture, "chunk-size", fixture.chunks[8], fixture.chunks[7] + 16);
+}
+
+/* It may as well be that the size is right, and text ends in front of it. */
+static void a_byte_that_looks_like_an_overflow(void)
+{
+    struct fixture fixture = make_overflow_by_a_byte(0);
+    expect(&fixture, "chunk-size", fixture.chunks[8] + 0x40, 0);
+    fixture = make_overflow_by_a_byte(24);
+    expect(&fixture, "chunk-size", fixture.chunks[8] + 0x40, 0);
+}
+
+/* Strings that are referred to behind a header of their own, full to the end: one is too long. */
+static void blocks_referred_to_inside(void)
+{
+    struct fixture fixture = make(0, 0x20);
+    for (unsigned i = 0; i + 20 < CHUNK_COUNT; i++) {
+        for (unsigned off = 16; off < 40; off += 8) {
+            core_builder_word(fixture.core, fixture.chunks[i] + off, 0x6161616161616161);
+        }
+        core_builder_word(fixture.core, fixture.chunks[i + 20] + 16, fixture.chunks[i] + 24);
+    }
+    core_builder_word(fixture.core, fixture.chunks[9] + 8, 0x6161616161616161);
+    expect(&fixture, "chunk-size", fixture.chunks[9], fixture.chunks[8] + 16);
 }
 
 /* The size leads too far, into a block that something refers to. */
@@ -208,6 +240,8 @@ CW_TEST_MAIN("heap/glibc_check",
              CW_TEST(a_map_that_hides_a_bin),
              CW_TEST(a_chunk_in_the_wrong_bin),
              CW_TEST(an_overflow_by_a_byte),
+             CW_TEST(a_byte_that_looks_like_an_overflow),
+             CW_TEST(blocks_referred_to_inside),
              CW_TEST(a_size_that_leads_too_far),
              CW_TEST(many_of_a_kind_are_summed_up),
              CW_TEST(bins_of_sizes),

@@ -192,6 +192,25 @@ static void a_link_to_a_free_chunk_is_found(void)
     done(&c, &cached);
 }
 
+/* The struct itself: told once, and what the other bins hold is still found. */
+static void an_overwritten_struct_is_found(void)
+{
+    struct cached cached = make(modern());
+    cw_addr cache = glibc_builder_cache_address(cached.builder, 0);
+    for (unsigned off = 16; off < 48; off += 8) {
+        core_builder_word(glibc_builder_core(cached.builder), cache + off, 0x4141414141414141);
+    }
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.findings.items.count, 1);
+    CU_ASSERT_EQUAL_FATAL(heap_case_count(&c.findings, "tcache-struct"), 1);
+    CU_ASSERT_EQUAL(cw_note_at(&c.findings, 0)->address, cache);
+    CU_ASSERT_EQUAL(cw_note_at(&c.findings, 0)->culprit, 0);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "tcache-not-found"), 0);
+    done(&c, &cached);
+}
+
 static void counts_that_fall_short_are_found(void)
 {
     struct cached cached = make(modern());
@@ -402,6 +421,7 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(a_cache_may_be_its_own_key),
              CW_TEST(content_is_no_key),
              CW_TEST(a_link_to_a_free_chunk_is_found),
+             CW_TEST(an_overwritten_struct_is_found),
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
              CW_TEST(a_cache_may_keep_a_remainder),

@@ -1,4 +1,5 @@
 /* heap/glibc_walk, glibc_hop, glibc_resync, glibc_span: runs, pieces, breaks and what ends them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "heap/glibc_layout.h"
@@ -159,6 +160,62 @@ static void resumes_behind_a_corrupt_size(void)
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].count, 1);
     CU_ASSERT_EQUAL(heap_case_state(&c, chunks[11]), CW_CHUNK_USED);
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 39);
+    done(&c, builder);
+}
+
+/* Far from each other and near, in one piece and over several: each is one small unknown chunk. */
+static void each_of_many_breaks_is_found(void)
+{
+    enum { COUNT = 40000, EVERY = 40 };
+    struct glibc_builder *builder = make();
+    struct core_builder *core = glibc_builder_core(builder);
+    cw_addr *chunks = calloc(COUNT, sizeof *chunks);
+    for (unsigned i = 0; i < COUNT; i++) {
+        chunks[i] = glibc_builder_chunk(builder, 0, 0x60);
+    }
+    unsigned broken_count = 0;
+    for (unsigned i = 100; i + EVERY < COUNT; i += EVERY) {
+        core_builder_word(core, chunks[i] + 8, 0x7fffffffff1);
+        broken_count++;
+    }
+    struct heap_case c;
+    heap_case_open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.status, CW_OK);
+    CU_ASSERT_PTR_NULL(heap_case_check(&c));
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].count, broken_count);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].bytes, UINT64_C(0x60) * broken_count);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, COUNT - broken_count);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TOP].count, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(cw_note_at(&c.findings, i)->address, chunks[100 + i * EVERY]);
+        CU_ASSERT_EQUAL(cw_note_at(&c.findings, i)->culprit, chunks[99 + i * EVERY] + 16);
+    }
+    free(chunks);
+    done(&c, builder);
+}
+
+/* Content that imitates a few chunks, between a break and where the true ones go on. */
+static void a_few_imitations_are_not_believed(void)
+{
+    struct glibc_builder *builder = make();
+    struct core_builder *core = glibc_builder_core(builder);
+    cw_addr before = glibc_builder_chunk(builder, 0, 0x60);
+    cw_addr big = glibc_builder_chunk(builder, 0, 0x1180);
+    for (unsigned i = 0; i < 6; i++) {
+        core_builder_word(core, big + 0x800 + 8 + (uint64_t)i * 0x20, 0x21);
+    }
+    cw_addr behind = glibc_builder_chunk(builder, 0, 0x60);
+    for (unsigned i = 0; i < 200; i++) {
+        glibc_builder_chunk(builder, 0, 0x30);
+    }
+    core_builder_word(core, big + 8, 3);
+    struct heap_case c;
+    heap_case_open(&c, builder);
+    CU_ASSERT_PTR_NULL(heap_case_check(&c));
+    CU_ASSERT_EQUAL(heap_case_state(&c, before), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(heap_case_state(&c, behind), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "chunk-size"), 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].count, 1);
     done(&c, builder);
 }
 
@@ -365,6 +422,8 @@ CW_TEST_MAIN("heap/glibc_walk",
              CW_TEST(follows_chains_of_heaps),
              CW_TEST(survives_a_loop_of_heaps),
              CW_TEST(resumes_behind_a_corrupt_size),
+             CW_TEST(each_of_many_breaks_is_found),
+             CW_TEST(a_few_imitations_are_not_believed),
              CW_TEST(a_size_beyond_the_top_is_corrupt),
              CW_TEST(anchors_bound_what_is_skipped),
              CW_TEST(listed_chunks_are_anchors_too),
