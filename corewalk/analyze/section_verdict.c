@@ -339,6 +339,7 @@ static struct verdict judge(const struct grounds *grounds)
     if (damage != NULL) {
         const struct cw_damage_kind *kind = cw_damage_kind(damage->code);
         bool is_only_said = strcmp(damage->code, "libc-abort") == 0;
+        verdict.kind = is_only_said ? "misused" : "damaged";
         verdict.title = is_only_said ? "misused heap" : "damaged heap";
         verdict.text = cw_report_printf(grounds->report,
                                         "The heap %s: %s (see Findings). %s",

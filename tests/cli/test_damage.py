@@ -59,6 +59,9 @@ ABORTS = {
     "abort-next-size": "double free or corruption (out)",
 }
 
+# Of these nothing is left to see in the heap itself.
+MISUSES = {"abort-invalid-pointer", "abort-fasttop", "abort-prev", "abort-tcache"}
+
 # Not all mappings are found then: the report says that it is incomplete.
 INCOMPLETE = {"mapped-header"}
 
@@ -167,6 +170,8 @@ def test_what_glibc_said_is_shown(cli, cores, kind):
     report = cli.report("check", core)
     assert report["target"]["abort_message"] == ABORTS[kind]
     assert report["target"]["signal"] == "SIGABRT"
+    verdict = cli.report("analyze", core)["verdict"]["kind"]
+    assert verdict in ("damaged", "misused") and (verdict == "misused") == (kind in MISUSES)
     said = [finding for finding in report["findings"] if finding["code"] == "libc-abort"]
     assert len(said) == 1 and ABORTS[kind] in said[0]["text"]
     assert found(report) == expected_findings(core)
