@@ -39,9 +39,11 @@ struct caches {
     unsigned seen_count;
     uint64_t distance; /* from a thread pointer to the pointer to the cache; 0: not known */
     uint64_t far_looks_left;
-    uint64_t key;     /* the second word of cached blocks, by majority */
-    int64_t key_lead; /* of the key over all others */
-    bool failed;      /* out of memory */
+    uint64_t key;           /* the second word of cached blocks, by majority */
+    int64_t key_lead;       /* of the key over all others */
+    uint64_t own_key_count; /* cached blocks whose second word is the address of their cache */
+    bool is_own_key;
+    bool failed; /* out of memory */
 };
 
 /* ---- the struct ---------------------------------------------------------------------------- */
@@ -458,9 +460,10 @@ static void check_cached_size(struct caches *caches, const struct cached_list *l
     }
 }
 
-/* Counts for the key that most entries have; see check_keys. */
+/* Counts for the key that most entries have; see has_keys. */
 static void count_key(struct caches *caches, uint64_t key)
 {
+    caches->own_key_count += key == caches->cache->address ? 1 : 0;
     if (caches->key_lead == 0) {
         caches->key = key;
     }
@@ -563,14 +566,12 @@ static void mark_cache(struct caches *caches)
     }
 }
 
-/* From 2.29 on every cached block has a key in its second word: the cache's address, later a
- * number of the process. What most of them have is the key. */
 static void check_key(struct caches *caches, cw_addr user)
 {
     struct glibc *glibc = caches->glibc;
     uint64_t key;
-    if (!glibc_peek(&caches->window, user + glibc->word_bytes, &key) || key == caches->key ||
-        key == caches->cache->address) {
+    if (!glibc_peek(&caches->window, user + glibc->word_bytes, &key) ||
+        key == (caches->is_own_key ? caches->cache->address : caches->key)) {
         return;
     }
     char text[GLIBC_BLOCK_TEXT];
@@ -606,13 +607,20 @@ static void check_keys(struct caches *caches)
     }
 }
 
-/* Before 2.29 the word is content, until 2.33 it differs; what few agree on is none. */
-static bool has_keys(const struct caches *caches)
+/*
+ * The second word of a cached block is a key from 2.29 on: the address of the cache, and from 2.34
+ * on a number of the process. Before, it is content. What most blocks have is the key.
+ */
+static bool has_keys(struct caches *caches)
 {
     uint64_t count = caches->glibc->builder->heap->checks.tcache_chunk_count;
-    return caches->glibc->linking == GLIBC_LINKS_MANGLED && caches->key != 0 &&
-           caches->key_lead > 0 && count >= LEAST_KEYED_COUNT &&
-           (uint64_t)caches->key_lead >= count / 2;
+    if (count < LEAST_KEYED_COUNT) {
+        return false;
+    }
+    caches->is_own_key = caches->own_key_count > count / 2;
+    return caches->is_own_key ||
+           (caches->glibc->linking == GLIBC_LINKS_MANGLED && caches->key != 0 &&
+            caches->key_lead > 0 && (uint64_t)caches->key_lead >= count / 2);
 }
 
 void glibc_mark_tcaches(struct glibc *glibc)

@@ -73,6 +73,13 @@ def test_what_glibc_said_is_shown(cli, cores, kind):
     assert len(page.splitlines()) <= 60
 
 
+@pytest.mark.parametrize("kind", ABORTS)
+def test_what_glibc_stumbled_over_is_found_without_files(cli, cores, kind, tmp_path):
+    core = take(cores, kind)
+    report = cli.report("check", core, "--sysroot", tmp_path, status=None)
+    check_findings(report, core.oracle_directory)
+
+
 def test_check_names_the_block_to_blame(cli, cores):
     core = take(cores, "overflow-used-8")
     (_, address, culprit) = expected_findings(core.oracle_directory)[0]

@@ -454,7 +454,7 @@ def page_of(all_rows, seed):
         *page_lines(rows),
         "```",
         "",
-        "# Damages that are found on them",
+        "## Damages that are found on them",
         "",
         "The sample `damaged` plants one damage at a time, and writes down what must be found: what",
         "it is, where, and which block is to blame. A reading is right when that is found and nothing",

@@ -11,13 +11,13 @@
 #include "support/core_builder.h"
 
 #include <elf.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     PAGE_BYTES = 4096,
-    SIGNAL_OF_DUMP = 6, /* SIGABRT */
     SIGINFO_BYTES = 128,
     NO_REGISTER = -1,
     I386_GS_REGISTER = 10,
@@ -89,6 +89,7 @@ struct core_builder {
     struct array threads;  /* struct thread */
     struct array auxv;     /* struct auxv_entry */
     bool force_xnum;
+    uint8_t signal;
     struct array file; /* uint8_t */
 };
 
@@ -129,6 +130,7 @@ static void *extend(struct array *array, size_t item_bytes, size_t count)
 struct core_builder *core_builder_create(enum cw_arch arch)
 {
     struct core_builder *builder = allocate(sizeof *builder);
+    builder->signal = SIGABRT;
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
         if (layouts[i].arch == arch) {
             builder->layout = &layouts[i];
@@ -194,6 +196,11 @@ void core_builder_thread(
 {
     struct thread *thread = extend(&builder->threads, sizeof *thread, 1);
     *thread = (struct thread){.tid = tid, .pc = pc, .sp = sp, .tp = tp};
+}
+
+void core_builder_signal(struct core_builder *builder, uint8_t signal)
+{
+    builder->signal = signal;
 }
 
 void core_builder_auxv(struct core_builder *builder, uint64_t type, uint64_t value)
@@ -441,7 +448,7 @@ static void put_process(struct core_builder *builder, uint32_t pid)
     memcpy(prpsinfo + layout->program_off, program, sizeof program);
     put_note(builder, NT_PRPSINFO, prpsinfo, layout->prpsinfo_bytes);
 
-    uint8_t siginfo[SIGINFO_BYTES] = {SIGNAL_OF_DUMP};
+    uint8_t siginfo[SIGINFO_BYTES] = {builder->signal};
     put_note(builder, NT_SIGINFO, siginfo, sizeof siginfo);
 }
 
@@ -492,7 +499,7 @@ static void put_notes(struct core_builder *builder)
 {
     const struct thread *threads = builder->threads.items;
     if (builder->threads.count > 0) {
-        put_prstatus(builder, &threads[0], SIGNAL_OF_DUMP);
+        put_prstatus(builder, &threads[0], builder->signal);
         put_process(builder, threads[0].tid);
     }
     if (builder->auxv.count > 0) {

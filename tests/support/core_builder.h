@@ -42,6 +42,9 @@ void core_builder_mapping(struct core_builder *builder,
 void core_builder_thread(
     struct core_builder *builder, uint32_t tid, cw_addr pc, cw_addr sp, cw_addr tp);
 
+/* What ended the process, SIGABRT by default; 0: it went on. */
+void core_builder_signal(struct core_builder *builder, uint8_t signal);
+
 /* An entry of NT_AUXV. */
 void core_builder_auxv(struct core_builder *builder, uint64_t type, uint64_t value);
 

@@ -116,6 +116,29 @@ static void lost_chunks_are_counted_by_their_key(void)
     done(&c, &cached);
 }
 
+/* Before 2.34 the key is the address of the cache, also where links are plain. */
+static void a_block_without_the_key_is_found(void)
+{
+    struct cached cached =
+        make(glibc_pick(glibc_with_word_bytes(8) & glibc_with_linking(GLIBC_LINKS_PLAIN) &
+                        glibc_with_tcache_form(GLIBC_TCACHE_SHORT)));
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    for (unsigned i = 0; i < 4; i++) {
+        core_builder_word(
+            core, cached.chunks[i] + 24, glibc_builder_cache_address(cached.builder, 0));
+    }
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    CU_ASSERT(heap_case_close(&c));
+    core_builder_word(core, cached.chunks[2] + 24, 0x4141414141414141);
+    open(&c, &cached);
+    CU_ASSERT_EQUAL_FATAL(c.findings.items.count, 1);
+    CU_ASSERT_STRING_EQUAL(cw_note_at(&c.findings, 0)->code, "tcache-key");
+    CU_ASSERT_EQUAL(cw_note_at(&c.findings, 0)->address, cached.chunks[2] + 16);
+    done(&c, &cached);
+}
+
 static void a_link_to_a_free_chunk_is_found(void)
 {
     struct cached cached = make(modern());
@@ -337,6 +360,7 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(a_second_free_is_found),
              CW_TEST(an_overwritten_link_is_found),
              CW_TEST(lost_chunks_are_counted_by_their_key),
+             CW_TEST(a_block_without_the_key_is_found),
              CW_TEST(a_link_to_a_free_chunk_is_found),
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
