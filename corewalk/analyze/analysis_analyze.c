@@ -17,7 +17,11 @@ static enum cw_status report_page(const struct cw_analysis_input *input,
     cw_section_ledger(&ledger, report);
     cw_section_mappings(&ledger, report);
     cw_section_heap(input, report);
-    cw_section_populations(input, cw_page_population_count(input), report);
+    struct cw_report_section *populations =
+        cw_section_populations(input, cw_page_population_count(input), report);
+    if (populations != NULL) {
+        populations->hidden = input->heap->allocator == NULL; /* the verdict says so */
+    }
     cw_section_findings(input, report);
     cw_section_next(input, report);
     return CW_OK;

@@ -11,6 +11,7 @@
 #include "analyze/sections.h"
 #include "analyze/where.h"
 #include "base/text.h"
+#include "heap/foreign.h"
 
 #define COLUMNS(array) array, sizeof(array) / sizeof(array)[0]
 
@@ -91,7 +92,43 @@ static void add_chunk(const struct cw_analysis_input *input,
         });
 }
 
-static void add_place(cw_addr address, const struct cw_where *where, struct cw_report *report)
+/* The other allocator whose memory it is, as far as that is proved; NULL: none is known. */
+static enum cw_status find_owner(const struct cw_analysis_input *input,
+                                 cw_addr address,
+                                 const struct cw_where *where,
+                                 const struct cw_foreign_range **ret_owner,
+                                 struct cw_error *err)
+{
+    struct cw_foreign foreign;
+    *ret_owner = NULL;
+    /* Goroutines run on stacks in Go's heap. */
+    if (where->place != CW_PLACE_ANONYMOUS && where->place != CW_PLACE_STACK) {
+        return CW_OK;
+    }
+    if (!cw_foreign_find(input->space, input->image, input->memory, &foreign)) {
+        return cw_error_set_memory(err, "the memory of other allocators");
+    }
+    *ret_owner = cw_foreign_at(&foreign, address);
+    return CW_OK;
+}
+
+static const char *place_text(const struct cw_where *where,
+                              const struct cw_foreign_range *owner,
+                              struct cw_report *report)
+{
+    if (where->place == CW_PLACE_UNMAPPED) {
+        return "nothing: the process had no memory at this address";
+    }
+    return owner == NULL ? cw_report_printf(report, "%s", where->text)
+                         : cw_report_printf(report,
+                                            "%s; its blocks are not looked into",
+                                            cw_foreign_label(owner->kind));
+}
+
+static void add_place(cw_addr address,
+                      const struct cw_where *where,
+                      const struct cw_foreign_range *owner,
+                      struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
         {"address", "address", 0},
@@ -101,24 +138,23 @@ static void add_place(cw_addr address, const struct cw_where *where, struct cw_r
         {"mapping_bytes", "size", CW_COLUMN_EXACT},
         {"protection", "protection", 0},
         {"content", "content", CW_COLUMN_WRAP},
+        {"owner", "", CW_COLUMN_DATA},
     };
     const struct cw_region *region = where->region;
     struct cw_cell absent = cw_cell_absent();
-    const char *text = where->place == CW_PLACE_UNMAPPED
-                           ? "nothing: the process had no memory at this address"
-                           : cw_report_printf(report, "%s", where->text);
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_FIELDS, "block", NULL, COLUMNS(columns));
     cw_report_add_row(report,
                       section,
                       (struct cw_cell[]){
                           cw_cell_address(address),
-                          cw_cell_text(text),
+                          cw_cell_text(place_text(where, owner, report)),
                           cw_cell_text(cw_place_name(where->place)),
                           region != NULL ? cw_cell_address(region->start) : absent,
                           region != NULL ? cw_cell_bytes(region->size_bytes) : absent,
                           region != NULL ? cw_cell_text(protection_text(region, report)) : absent,
                           region != NULL ? cw_cell_text(provenance_text(region)) : absent,
+                          owner != NULL ? cw_cell_text(cw_foreign_owner(owner->kind)) : absent,
                       });
 }
 
@@ -218,8 +254,9 @@ static void add_words(const struct cw_analysis_input *input,
         add_word(input, &table, address, report);
     }
     if (count < available) {
+        char more[CW_COUNT_TEXT];
         table.section->note = cw_report_printf(
-            report, "%" PRIu64 " more words; --words N shows more.", available - count);
+            report, "%s more words; --words N shows more.", cw_text_count(available - count, more));
     }
 }
 
@@ -244,7 +281,15 @@ static enum cw_status report_block(const struct cw_analysis_input *input,
                   report);
         return CW_OK;
     }
-    add_place(address, &where, report);
+    const struct cw_foreign_range *owner;
+    enum cw_status status = find_owner(input, address, &where, &owner, err);
+    if (status != CW_OK) {
+        return status;
+    }
+    if (owner != NULL) {
+        where.place = CW_PLACE_ANONYMOUS;
+    }
+    add_place(address, &where, owner, report);
     if (where.region != NULL) {
         cw_addr start = cw_align_down(address, input->space->word_bytes);
         uint64_t left = where.region->size_bytes - (start - where.region->start);

@@ -20,6 +20,18 @@ static const char *const severities[] = {
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
+/* Does nothing but the C library's own words tell of damage? */
+static bool is_only_said(const struct cw_notes *findings)
+{
+    for (size_t i = 0; i < findings->items.count; i++) {
+        const struct cw_note *note = cw_note_at(findings, i);
+        if (note->severity != CW_INFO && strcmp(note->code, "libc-abort") != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *answer(const struct cw_analysis_input *input, struct cw_report *report)
 {
     char count[CW_COUNT_TEXT];
@@ -35,6 +47,12 @@ static const char *answer(const struct cw_analysis_input *input, struct cw_repor
     }
     if (damage_count == 0) {
         return cw_report_printf(report, "No damage found in %s chunks.%s", count, harmless);
+    }
+    if (is_only_said(input->findings)) {
+        return cw_report_printf(report,
+                                "glibc has ended the process. No damage found in %s chunks.%s",
+                                count,
+                                harmless);
     }
     return cw_report_printf(report,
                             "%zu damaged place%s, in %s chunks.%s",
@@ -52,7 +70,9 @@ static void add_answer(const struct cw_analysis_input *input, struct cw_report *
         cw_report_add(report,
                       CW_SECTION_PROSE,
                       NULL,
-                      is_sound ? "Result: sound" : "Result: damaged",
+                      is_sound                        ? "Result: sound"
+                      : is_only_said(input->findings) ? "Result: misused"
+                                                      : "Result: damaged",
                       COLUMNS(columns));
     const char *text = input->heap->allocator == NULL
                            ? "There is no heap of an allocator that is known: nothing was checked."

@@ -21,7 +21,11 @@ extern const char *const cw_filter_states[];
          "TEXT",                                                                                \
          COREWALK_VALUE_TEXT,                                                                   \
          NULL},                                                                                 \
-        {"arena", "only this arena: main, or its address", "ARENA", COREWALK_VALUE_TEXT, NULL}, \
+        {"arena",                                                                               \
+         "only this arena: main, or its address as histogram --by arena shows it",              \
+         "ARENA",                                                                               \
+         COREWALK_VALUE_TEXT,                                                                   \
+         NULL},                                                                                 \
     {                                                                                           \
         "address", "only the chunk that holds this address", "ADDRESS", COREWALK_VALUE_ADDRESS, \
             NULL                                                                                \

@@ -35,7 +35,8 @@ static void sum_arenas(const struct cw_heap *heap, uint64_t *gap_bytes, uint64_t
     }
 }
 
-/* Mapped chunks that were freed into a thread's cache (from 2.43 on): in a list, but in no arena. */
+/* Mapped chunks that were freed into a thread's cache (from 2.43 on): in a list, but in no arena.
+ */
 static struct cw_tally cached_mappings(const struct cw_heap *heap)
 {
     struct cw_tally cached = heap->by_state[CW_CHUNK_TCACHE];
@@ -127,6 +128,31 @@ static const char *rest_of_arenas(const struct cw_heap_arena *arenas,
         report, "%zu more arena%s: %s.", count, count == 1 ? "" : "s", cw_text_size(bytes, size));
 }
 
+/* What the program holds, or has freed, that no arena's sums contain. */
+static const char *beside_arenas(const struct cw_heap *heap, struct cw_report *report)
+{
+    char size[CW_SIZE_TEXT];
+    char count[CW_COUNT_TEXT];
+    const struct cw_tally cached = cached_mappings(heap);
+    const struct cw_tally mapped = tally_of(heap, CW_CHUNK_MMAPPED, &cached);
+    if (mapped.count == 0) {
+        return "";
+    }
+    const char *text = cw_report_printf(report,
+                                        "Beside the arenas: %s in %s mapping%s of %s own",
+                                        cw_text_size(mapped.bytes, size),
+                                        cw_text_count(mapped.count, count),
+                                        mapped.count == 1 ? "" : "s",
+                                        mapped.count == 1 ? "its" : "their");
+    return cached.count == 0
+               ? cw_report_printf(report, "%s.", text)
+               : cw_report_printf(report,
+                                  "%s, of which %s in %s are freed, in thread caches.",
+                                  text,
+                                  cw_text_size(cached.bytes, size),
+                                  cw_text_count(cached.count, count));
+}
+
 static int compare_arenas(const void *left, const void *right)
 {
     const struct cw_heap_arena *a = left;
@@ -137,11 +163,23 @@ static int compare_arenas(const void *left, const void *right)
     return a->address < b->address ? -1 : a->address > b->address;
 }
 
+/* With one copy of malloc in the process everybody knows whose the main arena is. */
+static bool has_several_mains(const struct cw_heap *heap)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < heap->arena_count; i++) {
+        count += heap->arenas[i].kind == CW_ARENA_MAIN ? 1 : 0;
+    }
+    return count > 1;
+}
+
 static void add_arena(struct cw_report *report,
                       struct cw_report_section *section,
-                      const struct cw_heap_arena *arena)
+                      const struct cw_heap_arena *arena,
+                      bool names_module)
 {
     const struct cw_tally *tallies = arena->by_state;
+    struct cw_cell module = arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module);
     cw_report_add_row(
         report,
         section,
@@ -161,7 +199,8 @@ static void add_arena(struct cw_report *report,
             cw_cell_count(arena->heap_count),
             cw_cell_text(arena->kind == CW_ARENA_MAIN ? "main" : "thread"),
             cw_cell_address(arena->address),
-            arena->module == NULL ? cw_cell_absent() : cw_cell_text(arena->module),
+            module,
+            names_module ? module : cw_cell_absent(),
         });
 }
 
@@ -184,7 +223,8 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
         {"heap_count", "heaps", 0},
         {"kind", "arena", 0},
         {"address", "at", 0},
-        {"module", "in", 0},
+        {"module", "", CW_COLUMN_DATA},
+        {"", "in", CW_COLUMN_HUMAN | CW_COLUMN_CUT},
     };
     struct cw_report_section *section =
         cw_report_add(report, CW_SECTION_TABLE, "heap.arenas", "Arenas", COLUMNS(columns));
@@ -198,12 +238,18 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
     }
     memcpy(arenas, heap->arenas, heap->arena_count * sizeof *arenas);
     qsort(arenas, heap->arena_count, sizeof *arenas, compare_arenas);
+    bool names_module = has_several_mains(heap);
     for (uint32_t i = 0; i < heap->arena_count; i++) {
-        add_arena(report, section, &arenas[i]);
+        add_arena(report, section, &arenas[i], names_module);
     }
     size_t shown = cw_report_shown_row_count(section);
+    const char *beside = beside_arenas(heap, report);
     if (shown < heap->arena_count) {
-        section->note = rest_of_arenas(arenas + shown, heap->arena_count - shown, report);
+        const char *rest = rest_of_arenas(arenas + shown, heap->arena_count - shown, report);
+        section->note =
+            cw_report_printf(report, "%s%s%s", rest, *beside != '\0' ? " " : "", beside);
+    } else if (*beside != '\0') {
+        section->note = beside;
     }
     return section;
 }

@@ -112,9 +112,9 @@ size_t cw_page_population_count(const struct cw_analysis_input *input)
     return count;
 }
 
-void cw_section_populations(const struct cw_analysis_input *input,
-                            size_t row_limit,
-                            struct cw_report *report)
+struct cw_report_section *cw_section_populations(const struct cw_analysis_input *input,
+                                                 size_t row_limit,
+                                                 struct cw_report *report)
 {
     static const struct cw_report_column columns[] = {
         {"bytes", "bytes", 0},
@@ -133,7 +133,7 @@ void cw_section_populations(const struct cw_analysis_input *input,
     };
     const struct cw_classification *classification = input->classification;
     if (classification == NULL) {
-        return;
+        return NULL;
     }
     char size[CW_SIZE_TEXT];
     char count[CW_COUNT_TEXT];
@@ -156,4 +156,5 @@ void cw_section_populations(const struct cw_analysis_input *input,
             rest_text(classification, cw_report_shown_row_count(section), held.bytes, report);
     }
     add_naming(classification, report);
+    return section;
 }

@@ -33,10 +33,11 @@ struct cw_report_section *cw_section_arenas(const struct cw_heap *heap,
                                             struct cw_report *report);
 
 /* "populations" and "naming": what fills the heap; people see the first `row_limit` rows (0: all).
+ * NULL: they were not classified.
  */
-void cw_section_populations(const struct cw_analysis_input *input,
-                            size_t row_limit,
-                            struct cw_report *report);
+struct cw_report_section *cw_section_populations(const struct cw_analysis_input *input,
+                                                 size_t row_limit,
+                                                 struct cw_report *report);
 
 /* How many populations the page shows: those that matter. */
 size_t cw_page_population_count(const struct cw_analysis_input *input);

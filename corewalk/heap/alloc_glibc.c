@@ -67,8 +67,7 @@ static void note_absence(const struct glibc *glibc)
                     CW_WARNING,
                     "no-glibc-heap",
                     0,
-                    "no heap of glibc's malloc was found: %s serves the program (%s), and its "
-                    "blocks are not looked into",
+                    "the blocks of %s (%s) are not looked into",
                     other->runtime->name,
                     other->evidence);
         return;
@@ -78,9 +77,8 @@ static void note_absence(const struct glibc *glibc)
                 "no-glibc-heap",
                 0,
                 glibc->arenas.count == 0
-                    ? "no arena of glibc's malloc was found: the C library's data may be missing "
-                      "from the input, or the program uses another allocator"
-                    : "glibc's malloc was never used: the program has an allocator of its own");
+                    ? "no block was looked into: no arena of glibc's malloc was found"
+                    : "no block was looked into: glibc's malloc was never used");
 }
 
 /* libc's own copy stays unused where this library's takes its place. */

@@ -66,6 +66,17 @@ const struct cw_region *foreign_region(const struct foreign_search *search, cw_a
                : NULL;
 }
 
+const struct cw_foreign_range *cw_foreign_at(const struct cw_foreign *foreign, cw_addr address)
+{
+    for (size_t i = foreign->range_count; i > 0; i--) {
+        const struct cw_foreign_range *range = &foreign->ranges[i - 1];
+        if (cw_range_has(range->start, range->size_bytes, address)) {
+            return range;
+        }
+    }
+    return NULL;
+}
+
 static int compare_ranges(const void *left, const void *right)
 {
     const struct cw_foreign_range *a = left;

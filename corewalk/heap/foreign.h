@@ -34,6 +34,9 @@ struct cw_foreign {
     size_t range_count;
 };
 
+/* The range that holds the address, the one that begins last; NULL: none is known to. */
+const struct cw_foreign_range *cw_foreign_at(const struct cw_foreign *foreign, cw_addr address);
+
 /* False: out of memory. The result lives in `memory`. */
 bool cw_foreign_find(const struct cw_space *space,
                      const struct cw_image *image,

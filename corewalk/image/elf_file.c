@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /*
  * Opens below `root` so that neither ".." nor a link leaves it. Old kernels and some sandboxes
@@ -110,36 +111,6 @@ Elf *cw_elf_file_begin(const struct cw_elf_file *file)
     return elf;
 }
 
-/* CRC-32 of IEEE 802.3, as .gnu_debuglink holds it, four bits at a time. */
-static uint32_t checksum(const uint8_t *data, size_t size)
-{
-    static const uint32_t steps[16] = {
-        0x00000000,
-        0x1db71064,
-        0x3b6e20c8,
-        0x26d930ac,
-        0x76dc4190,
-        0x6b6b51f4,
-        0x4db26158,
-        0x5005713c,
-        0xedb88320,
-        0xf00f9344,
-        0xd6d6a3e8,
-        0xcb61b38c,
-        0x9b64c2b0,
-        0x86d3d2d4,
-        0xa00ae278,
-        0xbdbdf21c,
-    };
-    uint32_t sum = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        sum ^= data[i];
-        sum = sum >> 4 ^ steps[sum & 15];
-        sum = sum >> 4 ^ steps[sum & 15];
-    }
-    return ~sum;
-}
-
 /* By its sections: in debug files program headers can point at bytes that were taken out. */
 static bool has_build_id(const struct cw_elf_file *file, const struct cw_debug_search *search)
 {
@@ -165,7 +136,7 @@ static bool open_verified(const struct cw_debug_search *search,
     bool is_ours =
         search->build_id_bytes > 0
             ? has_build_id(&file, search)
-            : wanted_checksum != NULL && checksum(file.data, file.size) == *wanted_checksum;
+            : wanted_checksum != NULL && crc32_z(0, file.data, file.size) == *wanted_checksum;
     if (!is_ours) {
         cw_elf_file_close(&file);
         return false;

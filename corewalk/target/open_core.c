@@ -148,7 +148,7 @@ static void note_trouble(const struct mapped *mapped, struct cw_notes *coverage)
                     "core-packing-damaged",
                     0,
                     "The compressed core is damaged or cut off (%s: %s): its first %s could be "
-                    "unpacked.",
+                    "unpacked, and no checksum vouches for all of them.",
                     name,
                     unpacked->trouble,
                     size);
@@ -228,7 +228,7 @@ enum cw_status cw_target_open_core(const struct cw_core_input *input,
         file = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     }
     if (file < 0) {
-        return cw_error_set_os(err, errno, "cannot open %.100s", path);
+        return cw_error_set_os(err, input->has_file ? EBADF : errno, "cannot open %.100s", path);
     }
     struct mapped mapped = {0};
     enum cw_status status = map_input(input, file, path, &mapped, err);

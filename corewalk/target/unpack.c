@@ -1,4 +1,4 @@
-/* Unpacking by libarchive's filters. */
+/* Unpacking by libarchive's filters, and gzip by zlib. */
 #include "target/unpack.h"
 
 #include <archive.h>
@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "target/elf_core.h"
 #include "target/format.h"
+#include "target/gzip.h"
 
 enum {
     LEAST_CORE_BYTES = 64,   /* to tell what it is */
@@ -23,7 +24,7 @@ struct packing {
     const char *magic;
     size_t magic_bytes;
     enum cw_packing packing;
-    int filter;
+    int filter; /* libarchive's */
     int (*enable)(struct archive *archive);
 };
 
@@ -48,7 +49,7 @@ static const struct packing packings[] = {
      ARCHIVE_FILTER_LZ4,
      archive_read_support_filter_lz4},
     {"xz", "\xfd\x37zXZ\0", 6, CW_PACKING_XZ, ARCHIVE_FILTER_XZ, archive_read_support_filter_xz},
-    {"gzip", "\x1f\x8b", 2, CW_PACKING_GZIP, ARCHIVE_FILTER_GZIP, archive_read_support_filter_gzip},
+    {"gzip", "\x1f\x8b", 2, CW_PACKING_GZIP, ARCHIVE_FILTER_NONE, NULL},
 };
 
 static const struct packing *find_packing(const uint8_t *bytes, size_t size)
@@ -250,6 +251,26 @@ static void unpack_archive(const struct packing *packing,
     }
 }
 
+struct gzip_taker {
+    struct unpacking *unpacking;
+    struct cw_error *err;
+};
+
+static bool take_gzip(void *context, const uint8_t *bytes, size_t size)
+{
+    const struct gzip_taker *taker = context;
+    return take(taker->unpacking, bytes, size, taker->err);
+}
+
+static void unpack_gzip(struct unpacking *unpacking, struct cw_error *err)
+{
+    struct gzip_taker taker = {.unpacking = unpacking, .err = err};
+    const char *trouble = cw_gzip_unpack(unpacking->source, take_gzip, &taker);
+    if (trouble != NULL) {
+        set_trouble(unpacking, trouble);
+    }
+}
+
 /* For less than a whole ELF header. */
 static enum cw_status check_little(struct unpacking *unpacking, struct cw_error *err)
 {
@@ -280,7 +301,11 @@ enum cw_status cw_unpack(struct cw_source *source,
     if (packing != NULL) {
         unpacking.unpacked.packing = packing->packing;
         source->phase = "unpacking";
-        unpack_archive(packing, &unpacking, err);
+        if (packing->packing == CW_PACKING_GZIP) {
+            unpack_gzip(&unpacking, err);
+        } else {
+            unpack_archive(packing, &unpacking, err);
+        }
     } else {
         copy_plain(&unpacking, err);
     }

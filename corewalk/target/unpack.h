@@ -1,7 +1,8 @@
 /*
  * Brings input that cannot be mapped as it is (compressed, or from a pipe) into a scratch file.
- * Compressed streams are read by libarchive, of which nothing but its filters for these four and
- * its "raw" format are used; what they decompress with is not in the session's byte budget.
+ * gzip is read by zlib, the others by libarchive, of which nothing but its filters for these three
+ * and its "raw" format are used; what they decompress with is not in the session's byte budget.
+ * Checksums that the stream has are compared.
  */
 #pragma once
 

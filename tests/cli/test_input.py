@@ -127,6 +127,28 @@ def test_a_cut_stream_is_read_as_far_as_it_goes(cli, core, tmp_path, compressor)
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("compressor", ["zstd", "lz4", "xz", "gzip"])
+def test_flips_that_can_be_unpacked_are_told_by_the_checksum(cli, core, tmp_path, compressor):
+    """What the compressor itself calls damaged is so for us; flips that change nothing are not."""
+    whole = pack(core, tmp_path, compressor).read_bytes()
+    flipped = tmp_path / "flipped"
+    damaged_count = 0
+    for quarter in range(1, 4):
+        content = bytearray(whole)
+        content[len(whole) * quarter // 4] ^= 0x10
+        flipped.write_bytes(content)
+        result = cli.run("analyze", flipped, status=None)
+        with flipped.open("rb") as stream:
+            tool = COMPRESSORS[compressor][0]
+            is_damaged = subprocess.run([tool, "-t"], stdin=stream, capture_output=True).returncode
+        # Where nothing came before the damage, there is no page, but a line of error.
+        assert (result.returncode != 0) == (is_damaged != 0), (quarter, result.stdout[:2000])
+        if result.returncode == 1:
+            assert "damaged" in result.stdout
+        damaged_count += is_damaged != 0
+    assert damaged_count > 0
+
+
 def test_a_small_limit_leaves_the_beginning(cli, core, tmp_path):
     packed = pack(core, tmp_path, "zstd")
     path = Core(packed)

@@ -4,11 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
-
-COMPLETION = Path(__file__).resolve().parents[2] / "corewalk/cli/completion/corewalk.bash"
 
 
 @pytest.fixture(scope="session")
@@ -116,34 +113,3 @@ def test_an_interrupted_list_says_so(cli, cores):
         _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert said == b"corewalk: interrupted: the list is not complete\n"
-
-
-def complete(cli, *words):
-    """What the shell offers for the last word, without the bash-completion package."""
-    script = f"""
-        PATH={cli.path.parent}:$PATH
-        source {COMPLETION}
-        COMP_WORDS=("$@")
-        COMP_CWORD=$(($# - 1))
-        _corewalk
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    command = ["bash", "--norc", "-c", script, "bash", *words]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert result.stderr == ""
-    return result.stdout.split()
-
-
-def test_completion_offers_what_fits(cli, tmp_path):
-    assert complete(cli, "corewalk", "hi") == ["histogram"]
-    assert "--format=" in complete(cli, "corewalk", "--")
-    assert "--version" in complete(cli, "corewalk", "--")
-    assert "--by=" in complete(cli, "corewalk", "histogram", "--")
-    assert complete(cli, "corewalk", "histogram", "--by", "") == ["name", "size", "arena", "state"]
-    assert complete(cli, "corewalk", "histogram", "--by", "=", "s") == ["size", "state"]
-    assert complete(cli, "corewalk", "list", "--state", "held,f") == ["held,fastbin"]
-    assert complete(cli, "corewalk", "list", "--format", "m") == ["markdown"]
-    assert complete(cli, "corewalk", "--format", "m") == ["markdown"]
-    assert complete(cli, "corewalk", "list", "--width", "") == []
-    (tmp_path / "the-core").touch()
-    assert complete(cli, "corewalk", "list", str(tmp_path) + "/") == [str(tmp_path / "the-core")]

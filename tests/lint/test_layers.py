@@ -16,6 +16,7 @@ LIBRARY_HEADERS = {
     "libiberty": r"libiberty/.*",
     "jansson": r"jansson\.h",
     "libarchive": r"archive(_entry)?\.h",
+    "zlib": r"zlib\.h",
     "getopt": r"getopt\.h",
 }
 

@@ -25,6 +25,7 @@ build | lib:iberty       | libiberty-dev      | binutils-devel
 build | pc:jansson       | libjansson-dev     | jansson-devel
 build | pc:libxxhash     | libxxhash-dev      | xxhash-devel
 build | pc:libarchive    | libarchive-dev     | libarchive-devel
+build | pc:zlib         | zlib1g-dev         | zlib-devel
 build | pc:cunit         | libcunit1-dev      | CUnit-devel
 tests | cmd:git          | git                | git
 core  | cmd:gdb          | gdb                | gdb
@@ -44,6 +45,8 @@ other | m32:c++          | @multilib          | glibc-devel.i686 libstdc++-devel
 other | cmd:aarch64-linux-gnu-g++ | g++-aarch64-linux-gnu | gcc-c++-aarch64-linux-gnu
 other | cmd:qemu-aarch64-static   | qemu-user-static      | qemu-user-static
 suite | cmd:debootstrap  | debootstrap        | debootstrap
+real  | cmd:fish         | fish               | fish
+real  | cmd:zsh          | zsh                | zsh
 real  | cmd:sqlite3      | sqlite3            | sqlite
 real  | cmd:perl         | perl               | perl
 real  | cmd:lua5.4       | lua5.4             | lua

@@ -1,10 +1,14 @@
 /* api: sessions over the public header alone, as a caller uses them. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <corewalk/corewalk.h>
 
+#include "support/core_builder.h"
 #include "support/unit.h"
 
 enum { MEMORY = 0x10000, MEMORY_BYTES = 0x4000 };
@@ -271,6 +275,92 @@ static void the_library_says_what_it_is(void)
     CU_ASSERT_PTR_NULL(corewalk_format_summary(corewalk_format_count()));
 }
 
+/* ---- descriptors and scratch files --------------------------------------------------------- */
+
+enum { CORE_BYTES = 0x20000 };
+
+/* A pipe that holds the beginning of a core, or all of it; noise, so that none of it is a hole. */
+static int piped_core(struct core_builder **ret_builder)
+{
+    struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+    uint8_t *memory =
+        core_builder_segment(builder, 0x10000, CORE_BYTES, CW_PROT_READ | CW_PROT_WRITE);
+    memset(memory, 'x', CORE_BYTES);
+    core_builder_thread(builder, 1234, 0x400111, 0x11000, 0x10500);
+    size_t size;
+    const uint8_t *bytes = core_builder_finish(builder, &size);
+    int ends[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    CU_ASSERT_TRUE_FATAL(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= (int)size);
+    CU_ASSERT_EQUAL_FATAL(write(ends[1], bytes, size), (ssize_t)size);
+    close(ends[1]);
+    *ret_builder = builder;
+    return ends[0];
+}
+
+/* What analyze says of it; NULL when it cannot be opened. */
+static const char *page_of_pipe(const struct corewalk_options *options,
+                                struct corewalk_error *error)
+{
+    static struct text text;
+    struct core_builder *builder;
+    struct corewalk_session *session = NULL;
+    int file = piped_core(&builder);
+    text.count = 0;
+    int status = corewalk_open_descriptor(file, "a pipe", options, &session, error);
+    CU_ASSERT_EQUAL(close(file), 0); /* the caller's; the session no longer needs it */
+    core_builder_destroy(builder);
+    if (status == COREWALK_OK) {
+        struct corewalk_request request = {.size = sizeof request, .verb = "analyze"};
+        CU_ASSERT_EQUAL(corewalk_run(session, &request, append, &text, NULL, NULL), COREWALK_OK);
+        corewalk_close(session);
+    }
+    return status == COREWALK_OK ? text.bytes : NULL;
+}
+
+static void a_descriptor_is_read_and_stays_the_callers(void)
+{
+    const char *page = page_of_pipe(NULL, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "a pipe, "));
+    CU_ASSERT_PTR_NULL(strstr(page, "cut off"));
+
+    struct corewalk_error error = COREWALK_ERROR_INIT;
+    struct corewalk_session *session = NULL;
+    CU_ASSERT_EQUAL(corewalk_open_descriptor(-1, "none", NULL, &session, &error),
+                    COREWALK_ERROR_IO);
+    CU_ASSERT_EQUAL(error.os_error, EBADF);
+    CU_ASSERT_PTR_NULL(session);
+}
+
+static void the_scratch_file_lies_where_the_options_say(void)
+{
+    struct corewalk_error error = COREWALK_ERROR_INIT;
+    struct corewalk_options options = {.size = sizeof options, .scratch_dir = "/nonexistent"};
+    CU_ASSERT_PTR_NULL(page_of_pipe(&options, &error));
+    CU_ASSERT_EQUAL(error.status, COREWALK_ERROR_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "/nonexistent"));
+
+    options.scratch_dir = "/tmp";
+    options.max_scratch_bytes = CORE_BYTES / 2;
+    const char *page = page_of_pipe(&options, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+    CU_ASSERT_PTR_NOT_NULL(strstr(page, "first 64.0 KiB"));
+}
+
+/* The options as they were before the scratch file's were added. */
+static void older_callers_have_no_scratch_options(void)
+{
+    struct corewalk_options options = {
+        .size = offsetof(struct corewalk_options, scratch_dir),
+        .scratch_dir = "/nonexistent",
+        .max_scratch_bytes = 1,
+    };
+    const char *page = page_of_pipe(&options, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+    CU_ASSERT_PTR_NULL(strstr(page, "cut off"));
+}
+
 CW_TEST_MAIN("api/session",
              CW_TEST(every_verb_answers_in_every_format),
              CW_TEST(a_page_without_a_heap_says_so),
@@ -283,4 +373,7 @@ CW_TEST_MAIN("api/session",
              CW_TEST(what_is_no_core_is_refused),
              CW_TEST(a_callback_without_its_size_is_refused),
              CW_TEST(shorter_structs_of_older_callers_do),
+             CW_TEST(a_descriptor_is_read_and_stays_the_callers),
+             CW_TEST(the_scratch_file_lies_where_the_options_say),
+             CW_TEST(older_callers_have_no_scratch_options),
              CW_TEST(the_library_says_what_it_is))

@@ -1,12 +1,22 @@
 /* target/scratch: sparse, limited, without a name. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/unit.h"
@@ -113,6 +123,82 @@ static void a_limit_of_the_process_is_no_signal(void)
     cw_scratch_close(&scratch);
 }
 
+/* In namespaces of its own, where that is allowed; `act` says whether all went well there. */
+static void in_own_namespace(bool (*act)(void))
+{
+    enum { REFUSED = 77 };
+    fflush(NULL);
+    pid_t child = fork();
+    CU_ASSERT_TRUE_FATAL(child >= 0);
+    if (child == 0) {
+        if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+            _exit(REFUSED);
+        }
+        _exit(act() ? 0 : 1);
+    }
+    int status = 0;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == REFUSED);
+}
+
+/* Others take the room while it grows: a limit that was right when it was opened is not. */
+static bool fills_a_small_disk(void)
+{
+    struct cw_scratch scratch;
+    void *data = NULL;
+    if (mount("none", "/tmp", "tmpfs", 0, "size=64k") != 0 ||
+        cw_scratch_open("/tmp", UINT64_MAX, &scratch, NULL) != CW_OK) {
+        return false;
+    }
+    memset(bytes, 'x', sizeof bytes);
+    bool has_room = cw_scratch_append(&scratch, bytes, sizeof bytes);
+    return !has_room && scratch.os_error == ENOSPC && scratch.size_bytes == 16 * BLOCK &&
+           cw_scratch_map(&scratch, &data, NULL) == CW_OK &&
+           memcmp(data, bytes, scratch.size_bytes) == 0;
+}
+
+static void a_full_disk_keeps_what_fits(void)
+{
+    in_own_namespace(fills_a_small_disk);
+}
+
+/* Openat with O_TMPFILE fails as in file systems that have none. */
+static bool refuse_nameless_files(void)
+{
+    enum { TMPFILE_ONLY = O_TMPFILE & ~O_DIRECTORY };
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TMPFILE_ONLY, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof steps / sizeof steps[0], .filter = steps};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static bool works_without_nameless_files(void)
+{
+    struct cw_scratch scratch;
+    struct stat status;
+    if (!refuse_nameless_files() || open("/tmp", O_TMPFILE | O_RDWR, 0600) >= 0 ||
+        errno != EOPNOTSUPP || cw_scratch_open("/tmp", UINT64_MAX, &scratch, NULL) != CW_OK) {
+        return false;
+    }
+    return cw_scratch_append(&scratch, (const uint8_t *)"core", 4) &&
+           fstat(scratch.file, &status) == 0 && status.st_nlink == 0 &&
+           (status.st_mode & 0777) == 0600 && (fcntl(scratch.file, F_GETFD) & FD_CLOEXEC) != 0;
+}
+
+static void a_name_lives_for_a_moment_where_it_must(void)
+{
+    in_own_namespace(works_without_nameless_files);
+}
+
 static void nothing_appended_maps_to_nothing(void)
 {
     struct cw_scratch scratch = open_scratch(0);
@@ -138,5 +224,7 @@ CW_TEST_MAIN("target/scratch",
              CW_TEST(pieces_of_any_size_add_up),
              CW_TEST(at_its_limit_it_keeps_what_fits),
              CW_TEST(a_limit_of_the_process_is_no_signal),
+             CW_TEST(a_full_disk_keeps_what_fits),
+             CW_TEST(a_name_lives_for_a_moment_where_it_must),
              CW_TEST(nothing_appended_maps_to_nothing),
              CW_TEST(a_folder_that_is_none_is_said))
