@@ -318,7 +318,7 @@ static void verify_arena(struct glibc *glibc, size_t index)
     bool is_left_out = !own->is_main && own->first_heap == 0; /* told of: heap-info */
     if (sum != arena->system_bytes && !is_left_out) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_ARENA_SUM,
+                     CW_DAMAGE_ARENA_SUM,
                      arena->address,
                      0,
                      "the arena at 0x%" PRIx64 " has taken %" PRIu64
@@ -347,7 +347,7 @@ static void report_top(struct glibc *glibc, cw_addr top)
     cw_addr before = glibc_chunk_before(glibc, top);
     glibc_block_text(glibc, before, text);
     glibc_report(glibc,
-                 GLIBC_DAMAGE_TOP_SIZE,
+                 CW_DAMAGE_TOP_SIZE,
                  top,
                  before != 0 ? before + glibc->header_bytes : 0,
                  "the size of the top chunk at 0x%" PRIx64 " is impossible%s%s%s",
@@ -420,6 +420,9 @@ static void verify(struct cw_heap_builder *builder, void *state)
     sum_gaps(builder);
     for (size_t i = 0; i < copies->count; i++) {
         verify_copy(&copies->items[i]);
+    }
+    for (size_t i = 0; i < copies->count; i++) {
+        glibc_check_magic(&copies->items[i]);
     }
     glibc_check_mmapped(&copies->items[0]);
     glibc_report_rest(copies);

@@ -6,9 +6,11 @@
  *   mp       finding mp_                     resync   going on behind damage
  *   span     where the arenas' memory lies   mmapped  chunks that are mappings
  *   orphan   brk memory without its arena                detached  pieces beside brk memory
- *   bins     free lists of the arenas        tcache   free lists of the threads
+ *   bins, fastbins   free lists of the arenas
+ *   tcache   finding the threads' caches     cached   what lies in them
  *   share    brk memory of several mains               check    integrity, and what is said of it
- *   compare  symbols and banner against memory                key      what caches have lost
+ *   compare  symbols and banner against memory                key      the mark of cached chunks
+ *   chunk    by address                     anchor   chunk starts that lists know of
  *
  * A process may hold several copies of malloc: libc again in a namespace of its own (dlmopen, or
  * dlopen by a static program), or libc_malloc_debug.so. Each copy is one struct glibc, with its own
@@ -19,6 +21,7 @@
 #include <inttypes.h>
 
 #include "base/load.h"
+#include "heap/damage.h"
 #include "heap/glibc_layout.h"
 #include "heap/heap_builder.h"
 
@@ -79,6 +82,14 @@ struct glibc_tcache {
     uint32_t tid;
 };
 
+/* The mark of cached chunks, while it is learnt; see glibc_key.c. */
+struct glibc_key {
+    uint64_t word; /* the candidate of a majority */
+    uint64_t lead;
+    uint64_t voter_count;
+    uint64_t own_count; /* of voters that bear the address of their cache */
+};
+
 /* A chunk whose state does not follow from its neighbours. */
 struct glibc_mark {
     cw_addr start;
@@ -106,8 +117,6 @@ struct glibc_break {
     bool is_plausible; /* the size is one that a chunk could have, but led astray */
 };
 
-enum { GLIBC_DAMAGE_COUNT = 26 }; /* kinds: see glibc_check.h */
-
 struct glibc_copies;
 
 /* One copy of malloc. */
@@ -129,6 +138,7 @@ struct glibc {
     uint64_t plain_votes;
     uint64_t mangled_votes;
     struct cw_vector tcaches; /* struct glibc_tcache */
+    struct glibc_key key;
     bool has_lost_cached;     /* caches were not readable, or their lists are damaged */
     struct cw_vector arenas;  /* struct glibc_arena, the main one first, then by address */
     struct cw_vector spans;   /* struct glibc_span */
@@ -144,7 +154,7 @@ struct glibc {
     struct cw_vector suspects;  /* struct glibc_suspect */
     struct cw_vector breaks;    /* struct glibc_break, in the order of the spans */
     uint64_t search_bytes_left; /* that may be searched for references to blocks */
-    uint64_t damage_counts[GLIBC_DAMAGE_COUNT];
+    uint64_t damage_counts[CW_DAMAGE_KIND_COUNT];
 };
 
 /* All copies of malloc in the process; [0] holds the most memory. */
@@ -163,6 +173,14 @@ static inline struct glibc_arena *glibc_arena_of(const struct glibc *glibc,
                                                  const struct glibc_span *span)
 {
     return glibc_arena_at(glibc, span->arena_index - glibc->first_arena);
+}
+
+/* Where the list of a fastbin begins. */
+static inline cw_addr glibc_fastbin_head(const struct glibc *glibc,
+                                         const struct glibc_arena *arena,
+                                         unsigned bin)
+{
+    return arena->address + glibc->layout->fastbins_off + (uint64_t)bin * glibc->word_bytes;
 }
 
 /* Is the builder's arena one of this copy? */
@@ -300,6 +318,9 @@ bool glibc_find_mmapped(struct glibc_copies *copies);
 
 /* The chunk that starts at the address exactly, or CW_NONE. */
 uint32_t glibc_chunk_at(const struct glibc *glibc, cw_addr chunk);
+
+/* Its bytes. */
+uint64_t glibc_size_of(const struct glibc *glibc, uint32_t index);
 
 static inline uint8_t *glibc_states(const struct glibc *glibc)
 {

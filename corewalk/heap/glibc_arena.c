@@ -7,12 +7,14 @@
  * it. That distance is also the first thing known about the layout.
  *
  * The main arena is data of libc, or of a static executable; so module data is searched first, and
- * all other writable memory only when nothing was found there.
+ * all other writable memory only when nothing was found there. An arena without an empty bin, or
+ * one that is not in module data, is reached from the heap of a thread arena: aligned to its
+ * largest size, it begins with a heap_info that leads to its arena.
  */
 #include <stdlib.h>
 
 #include "base/map.h"
-#include "heap/glibc.h"
+#include "heap/glibc_check.h"
 
 enum {
     SHORTEST_RUN = 4,     /* self-pointing bins in a row that make a candidate */
@@ -20,6 +22,8 @@ enum {
     WORST_BAD_BINS = 2,   /* a core may be taken while bins are being relinked */
     LARGEST_ARENA_COUNT = 16384,
     CIRCLE_STEPS = 8 * LARGEST_ARENA_COUNT, /* of all attempts together */
+    HEAP_LOOKS = 1 << 22,         /* at addresses where heaps of thread arenas may begin */
+    HEAP_TRIES = 1 << 16,         /* of those that look like one */
     LARGEST_BSS_BYTES = 16 << 20, /* searched of the anonymous memory behind module data */
 };
 
@@ -309,11 +313,26 @@ static void keep_circle(struct search *search,
     }
 }
 
-/* The distances from struct to bins that any candidate row has. */
-static void try_bins(struct search *search, cw_addr bins)
+static void try_circle(struct search *search, cw_addr bins, uint64_t bins_off)
 {
+    if (circle_of(search, bins, bins_off) != 0) {
+        return; /* an earlier circle has led here */
+    }
     struct cw_vector arenas;
     cw_vector_init(&arenas, search->glibc->arenas.budget, sizeof(struct glibc_arena));
+    unsigned sureness = follow_circle(search, bins, bins_off, &arenas);
+    if (sureness > 0) {
+        keep_circle(search, &arenas, bins_off, sureness == 2);
+    }
+    cw_vector_deinit(&arenas);
+}
+
+/*
+ * The distances from struct to bins that any candidate row has: where the bins are known, or the
+ * struct (the other one is 0).
+ */
+static void try_distances(struct search *search, cw_addr bins, cw_addr arena)
+{
     size_t row_count;
     const struct glibc_layout *rows = glibc_layouts(&row_count);
     uint64_t tried = 0;
@@ -322,15 +341,8 @@ static void try_bins(struct search *search, cw_addr bins)
             continue;
         }
         tried = rows[i].bins_off;
-        if (circle_of(search, bins, tried) != 0) {
-            continue; /* an earlier circle has led here */
-        }
-        unsigned sureness = follow_circle(search, bins, tried, &arenas);
-        if (sureness > 0) {
-            keep_circle(search, &arenas, tried, sureness == 2);
-        }
+        try_circle(search, bins != 0 ? bins : arena + tried, tried);
     }
-    cw_vector_deinit(&arenas);
 }
 
 static bool is_kept(const struct search *search, cw_addr bins)
@@ -364,7 +376,7 @@ static void try_run(struct search *search, cw_addr pair)
     for (unsigned back = 0; back < GLIBC_BIN_COUNT && !search->failed; back++) {
         if (bad_counts[back] <= WORST_BAD_BINS && bad_counts[back] <= fewest + 1) {
             search->tried_bins = pair - (uint64_t)back * stride;
-            try_bins(search, search->tried_bins);
+            try_distances(search, search->tried_bins, 0);
         }
     }
 }
@@ -439,6 +451,54 @@ static void search_everywhere(struct search *search)
     }
 }
 
+/* Does a heap of a thread arena begin at the address? *ret_arena: whose it is. */
+static bool read_heap_info(struct search *search, cw_addr heap, cw_addr *ret_arena)
+{
+    uint64_t word = search->glibc->word_bytes;
+    uint64_t owner;
+    uint64_t previous;
+    uint64_t size;
+    uint64_t reserved;
+    if (!glibc_peek(&search->window, heap, &owner) || owner == 0 || owner % word != 0 ||
+        !glibc_peek(&search->window, heap + word, &previous) ||
+        !glibc_peek(&search->window, heap + 2 * word, &size) ||
+        !glibc_peek(&search->window, heap + 3 * word, &reserved)) {
+        return false;
+    }
+    *ret_arena = owner;
+    return is_page_multiple(size) && is_page_multiple(reserved) && size <= reserved &&
+           previous % 4096 == 0 && previous != heap;
+}
+
+/* The sizes that heaps are aligned to are multiples of four of the smallest huge pages. */
+static void search_heaps(struct search *search)
+{
+    const struct cw_space *space = search->glibc->space;
+    uint64_t step = UINT64_C(1) << (search->glibc->word_bytes == 8 ? 23 : 20);
+    unsigned looks_left = HEAP_LOOKS;
+    unsigned tries_left = HEAP_TRIES;
+    for (size_t i = 0; i < space->region_count && !search->failed; i++) {
+        const struct cw_region *region = &space->regions[i];
+        cw_addr heap;
+        if (!cw_region_is_writable(region) || !cw_region_is_anonymous(region) ||
+            region->provenance != CW_HELD || !cw_align_up(region->start, step, &heap)) {
+            continue;
+        }
+        while (cw_range_has(region->start, region->size_bytes, heap) && looks_left > 0 &&
+               tries_left > 0) {
+            cw_addr arena;
+            looks_left--;
+            if (read_heap_info(search, heap, &arena)) {
+                tries_left--;
+                try_distances(search, 0, arena);
+            }
+            if (!cw_add(heap, step, &heap)) {
+                break;
+            }
+        }
+    }
+}
+
 static int compare_arenas(const void *a, const void *b)
 {
     const struct glibc_arena *x = a;
@@ -487,14 +547,14 @@ static void report_strays(const struct search *search, const struct circle *circ
     for (size_t i = 0; i < circle->arenas.count; i++) {
         const struct glibc_arena *arena = cw_vector_at(&circle->arenas, i);
         if (!arena->is_main && arena->first_heap == 0) {
-            cw_note_add(search->glibc->builder->findings,
-                        CW_SEVERE,
-                        "heap-info",
-                        arena->address,
-                        "the arena at 0x%" PRIx64
-                        " is not the main one, but the heap_info in front "
-                        "of it is damaged: the heap that it lies in was left out",
-                        arena->address);
+            glibc_report(search->glibc,
+                         CW_DAMAGE_HEAP_INFO,
+                         arena->address,
+                         0,
+                         "the arena at 0x%" PRIx64
+                         " is not the main one, but the heap_info in front "
+                         "of it is damaged: the heap that it lies in was left out",
+                         arena->address);
         }
     }
 }
@@ -568,7 +628,10 @@ bool glibc_find_arenas(struct glibc_copies *copies)
         search.shortest_run = SHORTEST_RUN;
         search.tries_left = UINT64_MAX;
     }
-    if (search.kept_count == 0 && !search.failed) {
+    bool is_in_modules = search.kept_count > 0;
+    search_heaps(&search);
+    bool is_closed = search.kept_count > 0 && search.kept[0].is_closed;
+    if (!is_in_modules && !is_closed && !search.failed) {
         search_everywhere(&search);
     }
     cw_map_deinit(&search.visited);

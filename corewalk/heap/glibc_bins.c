@@ -1,6 +1,5 @@
 /*
- * Free lists of the arenas: fastbins, whose chunks look used to their neighbours, and bins, whose
- * chunks are known as free to them.
+ * The bins of the arenas, whose chunks are known as free to their neighbours.
  *
  * The state column is the set of what was visited: a list ends where it meets a chunk that was
  * already put into one, so that all lists together have no more steps than there are chunks. The
@@ -10,10 +9,7 @@
 
 #include "heap/glibc_check.h"
 
-enum {
-    LARGEST_FASTBIN_COUNT = 11,
-    UNBINNED_TOLERATED = 1, /* a chunk between unlinking and reuse */
-};
+enum { UNBINNED_TOLERATED = 1 }; /* a chunk between unlinking and reuse */
 
 struct lists {
     struct glibc *glibc;
@@ -23,209 +19,6 @@ struct lists {
     uint64_t steps_left;
     bool is_incomplete; /* a list ended early: in missing memory, at damage, or at the limit */
 };
-
-uint32_t glibc_chunk_at(const struct glibc *glibc, cw_addr chunk)
-{
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    const struct cw_extent *extent = cw_chunk_table_extent_at(table, chunk);
-    if (extent == NULL || (chunk & ((UINT64_C(1) << table->granule_shift) - 1)) != 0) {
-        return CW_NONE;
-    }
-    if (extent->chunk_count == 1) {
-        /* Of an aligned block in a mapping of its own, the chunk lies behind the start. */
-        return chunk == extent->start + extent->lead_bytes ? extent->first_chunk : CW_NONE;
-    }
-    const struct cw_chunk_cell *cells = table->cell_column.data;
-    const struct cw_chunk_cell *cell = &cells[cw_chunk_table_cell(table, extent, chunk)];
-    unsigned granule = (unsigned)(chunk >> table->granule_shift) & 63;
-    if (!(cell->starts >> granule & 1)) {
-        return CW_NONE;
-    }
-    uint64_t below = cell->starts & ((UINT64_C(1) << granule) - 1);
-    return cell->rank + (uint32_t)__builtin_popcountll(below);
-}
-
-/* ---- fastbins ------------------------------------------------------------------------------ */
-
-static cw_addr fastbin_head(const struct glibc *glibc,
-                            const struct glibc_arena *arena,
-                            unsigned bin)
-{
-    return arena->address + glibc->layout->fastbins_off + (uint64_t)bin * glibc->word_bytes;
-}
-
-void glibc_vote_fastbins(struct glibc *glibc)
-{
-    struct glibc_window window = {.space = glibc->space};
-    for (size_t i = 0; i < glibc->arenas.count; i++) {
-        const struct glibc_arena *arena = glibc_arena_at(glibc, i);
-        unsigned bin_count = arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
-        for (unsigned bin = 0; bin < bin_count; bin++) {
-            uint64_t chunk;
-            uint64_t stored;
-            if (glibc_peek(&window, fastbin_head(glibc, arena, bin), &chunk) && chunk != 0 &&
-                glibc_chunk_at(glibc, chunk) != CW_NONE &&
-                glibc_peek(&window, chunk + glibc->header_bytes, &stored)) {
-                glibc_vote_linking(glibc, chunk + glibc->header_bytes, stored, false);
-            }
-        }
-    }
-}
-
-/* A list that is being followed: where it was entered and what led to the chunk at hand. */
-struct fast_list {
-    cw_addr chunk;
-    cw_addr from; /* the chunk whose link led here; 0: the arena */
-    unsigned bin;
-};
-
-/* The link that led to the chunk is damaged: in the chunk before, or in the arena. */
-static void report_fastbin(struct lists *lists, const struct fast_list *list, const char *what)
-{
-    struct glibc *glibc = lists->glibc;
-    cw_addr user = list->from + glibc->header_bytes;
-    char link[GLIBC_LINK_TEXT];
-    lists->is_incomplete = true;
-    if (list->from != 0) {
-        char text[GLIBC_BLOCK_TEXT];
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_LINK,
-                     list->from,
-                     user,
-                     "the freed block at %s links to %s, %s: it has likely been written to after "
-                     "it was freed",
-                     glibc_block_text(glibc, list->from, text),
-                     glibc_link_text(glibc, list->chunk, link),
-                     what);
-    } else {
-        cw_addr head = fastbin_head(glibc, lists->arena, list->bin);
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_LINK,
-                     head,
-                     0,
-                     "a fastbin of the arena at 0x%" PRIx64
-                     " begins at %s, %s: the arena has likely been overwritten",
-                     lists->arena->address,
-                     glibc_link_text(glibc, list->chunk, link),
-                     what);
-    }
-}
-
-static uint64_t chunk_size(const struct glibc *glibc, uint32_t index)
-{
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    return cw_chunk_table_size(table, cw_chunk_table_extent_of(table, index), index);
-}
-
-/* Two words apart from the least size on: each fastbin takes one size, the finer ones of 32 bits.
- */
-static void check_fast_size(struct lists *lists, const struct fast_list *list, uint32_t index)
-{
-    struct glibc *glibc = lists->glibc;
-    uint64_t bytes = chunk_size(glibc, index);
-    if (bytes / (2 * glibc->word_bytes) - 2 != list->bin && !glibc_is_damaged(glibc, list->chunk)) {
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_FASTBIN_SIZE,
-                     list->chunk,
-                     list->chunk + glibc->header_bytes,
-                     "the chunk at 0x%" PRIx64 " has %" PRIu64
-                     " bytes, but lies in the fastbin of another size",
-                     list->chunk,
-                     bytes);
-    }
-}
-
-static void report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
-{
-    cw_addr user = chunk + glibc->header_bytes;
-    char text[GLIBC_BLOCK_TEXT];
-    glibc_report(glibc,
-                 GLIBC_DAMAGE_DOUBLE_FREE,
-                 user,
-                 user,
-                 "the block at %s is %s: it was freed twice",
-                 glibc_block_text(glibc, chunk, text),
-                 where);
-}
-
-/* Marks one chunk of a list and moves on to the next. False at the end. */
-static bool take_fast(struct lists *lists, struct fast_list *list)
-{
-    struct glibc *glibc = lists->glibc;
-    uint32_t index = glibc_chunk_at(glibc, list->chunk);
-    uint64_t stored;
-    if (index == CW_NONE || lists->states[index] == CW_CHUNK_TOP) {
-        if (list->from != 0 || glibc_peek(&lists->window, list->chunk, &stored)) {
-            report_fastbin(lists, list, "where no chunk starts");
-        }
-        return false;
-    }
-    switch ((enum cw_chunk_state)lists->states[index]) {
-    case CW_CHUNK_USED:
-        break;
-    case CW_CHUNK_FASTBIN:
-        report_twice(glibc, list->chunk, "in a fastbin twice");
-        return false;
-    case CW_CHUNK_TCACHE:
-        report_twice(glibc, list->chunk, "both in a thread's cache and in a fastbin");
-        return false;
-    default:
-        if (glibc_is_damaged(glibc, list->chunk)) {
-            break;
-        }
-        report_fastbin(lists, list, "where no used chunk starts");
-        return false;
-    }
-    lists->states[index] = CW_CHUNK_FASTBIN;
-    glibc->builder->heap->checks.fastbin_chunk_count++;
-    check_fast_size(lists, list, index);
-    cw_addr field = list->chunk + glibc->header_bytes;
-    if (!glibc_peek(&lists->window, field, &stored)) {
-        return false;
-    }
-    list->from = list->chunk;
-    list->chunk = glibc_follow(glibc, field, stored);
-    return list->chunk != 0;
-}
-
-/* Takes one chunk of each list in turn, and fetches the next ones early. */
-static void walk_fastbins(struct lists *lists, struct fast_list *open, unsigned open_count)
-{
-    while (open_count > 0) {
-        for (unsigned i = 0; i < open_count; i++) {
-            if (!take_fast(lists, &open[i])) {
-                open[i--] = open[--open_count];
-                continue;
-            }
-            cw_addr next = open[i].chunk;
-            if (cw_range_has(lists->window.start, lists->window.size_bytes, next)) {
-                __builtin_prefetch(lists->window.data + (next - lists->window.start));
-            }
-        }
-    }
-}
-
-void glibc_mark_fastbins(struct glibc *glibc)
-{
-    struct lists lists = {
-        .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
-    for (size_t i = 0; i < glibc->arenas.count; i++) {
-        lists.arena = glibc_arena_at(glibc, i);
-        struct fast_list open[LARGEST_FASTBIN_COUNT];
-        unsigned open_count = 0;
-        unsigned bin_count = lists.arena->orphan_base != 0 ? 0 : glibc->layout->fastbin_count;
-        for (unsigned bin = 0; bin < bin_count; bin++) {
-            cw_addr field = fastbin_head(glibc, lists.arena, bin);
-            uint64_t chunk;
-            if (glibc_peek(&lists.window, field, &chunk) && chunk != 0) {
-                open[open_count++] = (struct fast_list){.chunk = chunk, .bin = bin};
-            }
-        }
-        walk_fastbins(&lists, open, open_count);
-    }
-}
-
-/* ---- bins ---------------------------------------------------------------------------------- */
 
 /* A bin that is being walked. */
 struct bin_walk {
@@ -253,7 +46,7 @@ static void report_bin(struct lists *lists,
     }
     if (where == walk->head) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_ARENA_LIST,
+                     CW_DAMAGE_ARENA_LIST,
                      where + glibc->header_bytes,
                      0,
                      "bin %u of the arena at 0x%" PRIx64
@@ -267,7 +60,7 @@ static void report_bin(struct lists *lists,
     }
     char text[GLIBC_BLOCK_TEXT];
     glibc_report(glibc,
-                 GLIBC_DAMAGE_BIN_LINK,
+                 CW_DAMAGE_BIN_LINK,
                  where,
                  where + glibc->header_bytes,
                  "the free block at %s, in bin %u, %s %s, %s: it has likely been written to after "
@@ -308,7 +101,7 @@ static void check_large(struct lists *lists, const struct bin_walk *walk, cw_add
     if (!is_sound) {
         char text[GLIBC_BLOCK_TEXT];
         glibc_report(glibc,
-                     GLIBC_DAMAGE_NEXTSIZE_LINK,
+                     CW_DAMAGE_NEXTSIZE_LINK,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free block at %s, in bin %u, has broken links to other sizes: it has "
@@ -326,7 +119,7 @@ static void check_binned_size(struct lists *lists,
     struct glibc *glibc = lists->glibc;
     if (walk->bin != GLIBC_UNSORTED_BIN && glibc_bin_of(glibc, bytes) != walk->bin) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_BIN_SIZE,
+                     CW_DAMAGE_BIN_SIZE,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free chunk at 0x%" PRIx64 " has %" PRIu64
@@ -341,7 +134,7 @@ static void check_binned_size(struct lists *lists,
     }
     if (walk->previous_bytes != 0 && bytes > walk->previous_bytes) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_BIN_ORDER,
+                     CW_DAMAGE_BIN_ORDER,
                      chunk,
                      chunk + glibc->header_bytes,
                      "the free chunk at 0x%" PRIx64 " has %" PRIu64
@@ -376,7 +169,7 @@ static bool is_free_after_all(
     }
     if (!glibc_is_damaged(glibc, chunk + bytes)) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_PREV_INUSE,
+                     CW_DAMAGE_PREV_INUSE,
                      chunk + bytes,
                      chunk + glibc->header_bytes,
                      "the header at 0x%" PRIx64 " says that the block before it, at 0x%" PRIx64
@@ -407,7 +200,7 @@ static bool take_binned(struct lists *lists, struct bin_walk *walk, cw_addr chun
         report_bin(lists, walk, walk->previous, "links to", chunk, "where no chunk starts");
         return false;
     }
-    uint64_t bytes = chunk_size(glibc, index);
+    uint64_t bytes = glibc_size_of(glibc, index);
     switch ((enum cw_chunk_state)lists->states[index]) {
     case CW_CHUNK_UNKNOWN:
         lists->states[index] = CW_CHUNK_BINNED;
@@ -418,7 +211,7 @@ static bool take_binned(struct lists *lists, struct bin_walk *walk, cw_addr chun
     case CW_CHUNK_FASTBIN:
     case CW_CHUNK_TCACHE:
         lists->is_incomplete = true;
-        report_twice(glibc, chunk, "both in a bin and in a list of freed blocks");
+        glibc_report_twice(glibc, chunk, "both in a bin and in a list of freed blocks");
         return false;
     default:
         if (!is_free_after_all(lists, walk, chunk, bytes, back)) {
@@ -531,7 +324,7 @@ static void check_binmap(struct lists *lists, unsigned bin)
         cw_space_read_u32(lists->glibc->space, map + bin / 32 * sizeof bits, &bits) &&
         !(bits >> bin % 32 & 1)) {
         glibc_report(lists->glibc,
-                     GLIBC_DAMAGE_BINMAP,
+                     CW_DAMAGE_BINMAP,
                      map,
                      0,
                      "bin %u of the arena at 0x%" PRIx64
@@ -573,7 +366,7 @@ void glibc_settle_unbinned(struct glibc_copies *copies)
     if (count > UNBINNED_TOLERATED && !is_incomplete) {
         cw_addr start = cw_chunk_table_get(table, first).start;
         glibc_report(first_copy,
-                     GLIBC_DAMAGE_NOT_BINNED,
+                     CW_DAMAGE_NOT_BINNED,
                      start,
                      0,
                      "%" PRIu64 " chunk%s free to their neighbours, but in no bin; the first is "

@@ -9,47 +9,11 @@
 
 #include <stdio.h>
 
-#include "heap/damage.h"
-
 enum { MOST_OF_A_KIND = 20 };
-
-struct damage_row {
-    const char *code;
-    enum cw_severity severity;
-};
-
-static const struct damage_row rows[GLIBC_DAMAGE_COUNT] = {
-    [GLIBC_DAMAGE_CHUNK_SIZE] = {"chunk-size", CW_SEVERE},
-    [GLIBC_DAMAGE_TOP_SIZE] = {"top-size", CW_SEVERE},
-    [GLIBC_DAMAGE_FOOTER] = {"footer", CW_SEVERE},
-    [GLIBC_DAMAGE_PREV_INUSE] = {"prev-inuse", CW_SEVERE},
-    [GLIBC_DAMAGE_FREE_NEIGHBOURS] = {"free-neighbours", CW_SEVERE},
-    [GLIBC_DAMAGE_ARENA_FLAG] = {"arena-flag", CW_SEVERE},
-    [GLIBC_DAMAGE_DOUBLE_FREE] = {"double-free", CW_SEVERE},
-    [GLIBC_DAMAGE_TCACHE_LINK] = {"tcache-link", CW_SEVERE},
-    [GLIBC_DAMAGE_TCACHE_KEY] = {"tcache-key", CW_WARNING},
-    [GLIBC_DAMAGE_TCACHE_SIZE] = {"tcache-size", CW_SEVERE},
-    [GLIBC_DAMAGE_TCACHE_COUNT] = {"tcache-count", CW_WARNING},
-    [GLIBC_DAMAGE_FASTBIN_LINK] = {"fastbin-link", CW_SEVERE},
-    [GLIBC_DAMAGE_FASTBIN_SIZE] = {"fastbin-size", CW_SEVERE},
-    [GLIBC_DAMAGE_BIN_LINK] = {"bin-link", CW_SEVERE},
-    [GLIBC_DAMAGE_NEXTSIZE_LINK] = {"nextsize-link", CW_SEVERE},
-    [GLIBC_DAMAGE_BIN_SIZE] = {"bin-size", CW_SEVERE},
-    [GLIBC_DAMAGE_BIN_ORDER] = {"bin-order", CW_WARNING},
-    [GLIBC_DAMAGE_BINMAP] = {"binmap", CW_WARNING},
-    [GLIBC_DAMAGE_NOT_BINNED] = {"free-not-binned", CW_WARNING},
-    [GLIBC_DAMAGE_FIRST_CHUNK] = {"first-chunk", CW_WARNING},
-    [GLIBC_DAMAGE_MMAPPED_HEADER] = {"mmapped-header", CW_SEVERE},
-    [GLIBC_DAMAGE_HEAP_INFO] = {"heap-info", CW_SEVERE},
-    [GLIBC_DAMAGE_HEAP_CHAIN] = {"heap-chain", CW_WARNING},
-    [GLIBC_DAMAGE_HEAP_OVERLAP] = {"heap-overlap", CW_SEVERE},
-    [GLIBC_DAMAGE_ARENA_SUM] = {"arena-sum", CW_WARNING},
-    [GLIBC_DAMAGE_ARENA_LIST] = {"arena-list", CW_SEVERE},
-};
 
 /* ---- reports ------------------------------------------------------------------------------- */
 
-static uint64_t count_damage(const struct glibc_copies *copies, enum glibc_damage damage)
+static uint64_t count_damage(const struct glibc_copies *copies, enum cw_damage damage)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < copies->count; i++) {
@@ -59,7 +23,7 @@ static uint64_t count_damage(const struct glibc_copies *copies, enum glibc_damag
 }
 
 void glibc_report(struct glibc *glibc,
-                  enum glibc_damage damage,
+                  enum cw_damage damage,
                   cw_addr address,
                   cw_addr culprit,
                   const char *format,
@@ -69,10 +33,9 @@ void glibc_report(struct glibc *glibc,
     if (count_damage(glibc->copies, damage) > MOST_OF_A_KIND) {
         return;
     }
-    struct cw_note note = {.code = rows[damage].code,
-                           .severity = rows[damage].severity,
-                           .address = address,
-                           .culprit = culprit};
+    const struct cw_damage_kind *kind = cw_damage_kind_of(damage);
+    struct cw_note note = {
+        .code = kind->code, .severity = kind->severity, .address = address, .culprit = culprit};
     va_list arguments;
     va_start(arguments, format);
     cw_note_add_list(glibc->builder->findings, &note, format, arguments);
@@ -81,17 +44,17 @@ void glibc_report(struct glibc *glibc,
 
 void glibc_report_rest(const struct glibc_copies *copies)
 {
-    for (unsigned damage = 0; damage < GLIBC_DAMAGE_COUNT; damage++) {
+    for (unsigned damage = 0; damage < CW_DAMAGE_KIND_COUNT; damage++) {
         uint64_t count = count_damage(copies, damage);
         if (count > MOST_OF_A_KIND) {
-            const struct cw_damage_kind *kind = cw_damage_kind(rows[damage].code);
+            const struct cw_damage_kind *kind = cw_damage_kind_of((enum cw_damage)damage);
             cw_note_add(copies->items[0].builder->findings,
-                        rows[damage].severity,
-                        rows[damage].code,
+                        kind->severity,
+                        kind->code,
                         0,
                         "and %" PRIu64 " more of this kind: %s",
                         count - MOST_OF_A_KIND,
-                        kind != NULL ? kind->title : rows[damage].code);
+                        kind->title);
         }
     }
 }
@@ -100,7 +63,7 @@ void glibc_excuse_sums(const struct glibc_copies *copies)
 {
     const struct cw_heap_builder *builder = copies->items[0].builder;
     struct cw_notes *findings = builder->findings;
-    if (cw_notes_serious(findings) != count_damage(copies, GLIBC_DAMAGE_ARENA_SUM)) {
+    if (cw_notes_serious(findings) != count_damage(copies, CW_DAMAGE_ARENA_SUM)) {
         return;
     }
     for (size_t i = 0; i < findings->items.count; i++) {
@@ -124,12 +87,12 @@ void glibc_report_abort(struct glibc *glibc)
     char text[400];
     if (image != NULL && cw_image_abort_message(image, text, sizeof text) &&
         cw_damage_is_heap_text(text)) {
-        cw_note_add(glibc->builder->findings,
-                    CW_SEVERE,
-                    "libc-abort",
-                    0,
-                    "a check of malloc has ended the process: \"%.300s\"",
-                    text);
+        glibc_report(glibc,
+                     CW_DAMAGE_LIBC_ABORT,
+                     0,
+                     0,
+                     "a check of malloc has ended the process: \"%.300s\"",
+                     text);
     }
 }
 
@@ -147,6 +110,19 @@ const char *glibc_block_text(const struct glibc *glibc, cw_addr address, char *b
                  chunk.size_bytes);
     }
     return buffer;
+}
+
+void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where)
+{
+    cw_addr user = chunk + glibc->header_bytes;
+    char text[GLIBC_BLOCK_TEXT];
+    glibc_report(glibc,
+                 CW_DAMAGE_DOUBLE_FREE,
+                 user,
+                 user,
+                 "the block at %s is %s: it was freed twice",
+                 glibc_block_text(glibc, chunk, text),
+                 where);
 }
 
 const char *glibc_link_text(const struct glibc *glibc, uint64_t link, char *buffer)
@@ -179,7 +155,7 @@ static void report_break(struct glibc *glibc, const struct glibc_break *damage)
     cw_addr user = damage->before != 0 ? damage->before + glibc->header_bytes : 0;
     const char *before = damage->before != 0 ? glibc_block_text(glibc, damage->before, text) : "";
     glibc_report(glibc,
-                 GLIBC_DAMAGE_CHUNK_SIZE,
+                 CW_DAMAGE_CHUNK_SIZE,
                  damage->chunk,
                  user,
                  "the size of the chunk at 0x%" PRIx64 " is %s; what the %" PRIu64
@@ -197,13 +173,6 @@ void glibc_report_breaks(struct glibc *glibc)
     for (size_t i = 0; i < glibc->breaks.count; i++) {
         report_break(glibc, cw_vector_at(&glibc->breaks, i));
     }
-}
-
-cw_addr glibc_chunk_before(const struct glibc *glibc, cw_addr chunk)
-{
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    uint32_t index = chunk == 0 ? CW_NONE : cw_chunk_table_find(table, chunk - 1);
-    return index == CW_NONE ? 0 : cw_chunk_table_get(table, index).start;
 }
 
 /* As glibc's bin_index() does; the three variants differ in how many bins are 64 bytes apart. */
@@ -255,7 +224,7 @@ static void report_footer(struct checker *checker, const struct cw_chunk *chunk)
             return; /* a top that says so is damaged itself, and told of elsewhere */
         }
         glibc_report(glibc,
-                     GLIBC_DAMAGE_PREV_INUSE,
+                     CW_DAMAGE_PREV_INUSE,
                      next,
                      user,
                      "the header at 0x%" PRIx64 " says that the block before it, at 0x%" PRIx64
@@ -267,7 +236,7 @@ static void report_footer(struct checker *checker, const struct cw_chunk *chunk)
         return;
     }
     glibc_report(glibc,
-                 GLIBC_DAMAGE_FOOTER,
+                 CW_DAMAGE_FOOTER,
                  chunk->start,
                  user,
                  "the free chunk at 0x%" PRIx64 " has %" PRIu64
@@ -293,7 +262,7 @@ static void check_flag(struct checker *checker, const struct cw_chunk *chunk, ui
     cw_addr culprit = glibc_chunk_before(glibc, chunk->start);
     glibc_block_text(glibc, culprit, before);
     glibc_report(glibc,
-                 GLIBC_DAMAGE_ARENA_FLAG,
+                 CW_DAMAGE_ARENA_FLAG,
                  chunk->start,
                  culprit != 0 ? culprit + glibc->header_bytes : 0,
                  "the chunk at 0x%" PRIx64
@@ -329,7 +298,7 @@ static void check_chunk(struct checker *checker, const struct cw_chunk *chunk)
         report_footer(checker, chunk);
     } else if ((size_word & GLIBC_PREV_INUSE) == 0) {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_FREE_NEIGHBOURS,
+                     CW_DAMAGE_FREE_NEIGHBOURS,
                      chunk->start,
                      0,
                      "the chunk at 0x%" PRIx64 " (%" PRIu64
@@ -366,7 +335,7 @@ static void check_first(struct checker *checker, const struct glibc_span *span)
         return;
     }
     glibc_report(glibc,
-                 GLIBC_DAMAGE_FIRST_CHUNK,
+                 CW_DAMAGE_FIRST_CHUNK,
                  span->start,
                  0,
                  "the first chunk of a heap, at 0x%" PRIx64

@@ -7,49 +7,22 @@
 
 #include <stdarg.h>
 
+#include "heap/damage.h"
 #include "heap/glibc.h"
-
-enum glibc_damage {
-    GLIBC_DAMAGE_CHUNK_SIZE,
-    GLIBC_DAMAGE_TOP_SIZE,
-    GLIBC_DAMAGE_FOOTER,
-    GLIBC_DAMAGE_PREV_INUSE,
-    GLIBC_DAMAGE_FREE_NEIGHBOURS,
-    GLIBC_DAMAGE_ARENA_FLAG,
-    GLIBC_DAMAGE_DOUBLE_FREE,
-    GLIBC_DAMAGE_TCACHE_LINK,
-    GLIBC_DAMAGE_TCACHE_KEY,
-    GLIBC_DAMAGE_TCACHE_SIZE,
-    GLIBC_DAMAGE_TCACHE_COUNT,
-    GLIBC_DAMAGE_FASTBIN_LINK,
-    GLIBC_DAMAGE_FASTBIN_SIZE,
-    GLIBC_DAMAGE_BIN_LINK,
-    GLIBC_DAMAGE_NEXTSIZE_LINK,
-    GLIBC_DAMAGE_BIN_SIZE,
-    GLIBC_DAMAGE_BIN_ORDER,
-    GLIBC_DAMAGE_BINMAP,
-    GLIBC_DAMAGE_NOT_BINNED,
-    GLIBC_DAMAGE_FIRST_CHUNK,
-    GLIBC_DAMAGE_MMAPPED_HEADER,
-    GLIBC_DAMAGE_HEAP_INFO,
-    GLIBC_DAMAGE_HEAP_CHAIN,
-    GLIBC_DAMAGE_HEAP_OVERLAP,
-    GLIBC_DAMAGE_ARENA_SUM,
-    GLIBC_DAMAGE_ARENA_LIST,
-};
-
-_Static_assert(GLIBC_DAMAGE_ARENA_LIST + 1 == GLIBC_DAMAGE_COUNT, "one counter each");
 
 /*
  * Adds a finding. `culprit`: an address in the block that is likely to blame, or 0. The first of
  * each kind are kept, the rest is counted.
  */
 void glibc_report(struct glibc *glibc,
-                  enum glibc_damage damage,
+                  enum cw_damage damage,
                   cw_addr address,
                   cw_addr culprit,
                   const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
+
+/* Adds one of a chunk that was freed twice; `where` it is. */
+void glibc_report_twice(struct glibc *glibc, cw_addr chunk, const char *where);
 
 /* Says how many findings of each kind were only counted. */
 void glibc_report_rest(const struct glibc_copies *copies);
@@ -85,6 +58,9 @@ void glibc_check_chunks(struct glibc *glibc);
 
 /* Reports mappings that the mp_ of all copies count and nobody has found. Needs the table. */
 void glibc_check_mmapped(struct glibc *glibc);
+
+/* Looks, in the copy of libc_malloc_debug.so, for blocks that were written beyond their end. */
+void glibc_check_magic(struct glibc *glibc);
 
 /*
  * An arena that counts more memory than was found, when nothing else is wrong: a piece of it was

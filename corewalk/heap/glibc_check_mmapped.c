@@ -91,7 +91,7 @@ static void report(struct glibc *glibc, const struct lost *lost, struct cw_tally
     if (lost->page != 0 && !lost->is_ambiguous) {
         cw_addr chunk = glibc_first_chunk(glibc, lost->page);
         glibc_report(glibc,
-                     GLIBC_DAMAGE_MMAPPED_HEADER,
+                     CW_DAMAGE_MMAPPED_HEADER,
                      chunk,
                      0,
                      "the header of the block at 0x%" PRIx64 ", a mapping of %" PRIu64
@@ -101,7 +101,7 @@ static void report(struct glibc *glibc, const struct lost *lost, struct cw_tally
                      missing.bytes);
     } else {
         glibc_report(glibc,
-                     GLIBC_DAMAGE_MMAPPED_HEADER,
+                     CW_DAMAGE_MMAPPED_HEADER,
                      glibc->mp.address,
                      0,
                      "%" PRIu64 " blocks with mappings of their own, %" PRIu64

@@ -42,7 +42,10 @@ static bool is_fence(const struct glibc *glibc, struct glibc_window *window, cw_
            glibc_chunk_bytes(size_word) == glibc->header_bytes;
 }
 
-/* The end of the piece if two fenceposts at `chunk` end one; else 0. */
+/*
+ * The end of the piece if fenceposts at `chunk` end one: two, or three where what was left of the
+ * old top is as small. Else 0.
+ */
 static cw_addr end_of_fence(const struct glibc *glibc,
                             struct glibc_window *window,
                             cw_addr chunk,
@@ -54,11 +57,16 @@ static cw_addr end_of_fence(const struct glibc *glibc,
     if (!is_fence(glibc, window, chunk) || !is_fence(glibc, window, chunk + glibc->header_bytes)) {
         return 0;
     }
-    if (rule == GLIBC_FENCE_ANYWHERE) {
-        /* What was left of the old top can be as small. */
-        return is_fence(glibc, window, end) ? end + glibc->header_bytes : end;
+    bool is_at_page_end = left < glibc->alignment;
+    if (!(rule == GLIBC_FENCE_AT_PAGE_END && is_at_page_end) && is_fence(glibc, window, end)) {
+        end += glibc->header_bytes;
+        left -= cw_min(left, glibc->header_bytes);
+        is_at_page_end = left < glibc->alignment;
     }
-    return left < glibc->alignment ? end + left : 0;
+    if (rule == GLIBC_FENCE_ANYWHERE) {
+        return end;
+    }
+    return is_at_page_end ? end + left : 0;
 }
 
 /* Whose main arena has its top there, of a size that fits? */

@@ -1,94 +1,14 @@
 /*
  * Going on behind a break in the chain of chunks.
  *
- * Free lists know chunk starts all over the heap (anchors). Behind a break, the lowest address from
- * which the sizes lead exactly onto the next anchor (or the top, or a start that workers have
- * confirmed) is taken; where no address does, the anchor itself. All work draws on one budget.
+ * Free lists know chunk starts all over the heap (anchors, glibc_anchor.c). Behind a break, the
+ * lowest address from which the sizes lead exactly onto the next anchor (or the top, or a start
+ * that workers have confirmed) is taken; where no address does, the anchor itself. All work draws
+ * on one budget.
  */
 #include "heap/glibc_walk.h"
 
-enum {
-    LARGEST_ANCHOR_COUNT = 1 << 20,
-    UNANCHORED_HOPS = 64, /* that stand for an anchor where there is none */
-};
-
-struct gather {
-    struct glibc *glibc;
-    struct glibc_window window;
-    uint64_t steps_left;
-};
-
-static bool add_anchor(struct glibc *glibc, cw_addr address)
-{
-    return cw_vector_append(&glibc->anchors, &address);
-}
-
-/* A free chunk knows its size at both ends. */
-static bool is_free_chunk(struct gather *gather, cw_addr chunk, uint64_t *ret_bytes)
-{
-    const struct glibc *glibc = gather->glibc;
-    uint64_t size_word;
-    uint64_t footer;
-    if (!glibc_is_chunk_aligned(glibc, chunk) ||
-        !glibc_peek(&gather->window, chunk + glibc->word_bytes, &size_word)) {
-        return false;
-    }
-    uint64_t bytes = glibc_chunk_bytes(size_word);
-    if (bytes < glibc->min_chunk_bytes || !glibc_peek(&gather->window, chunk + bytes, &footer) ||
-        footer != bytes) {
-        return false;
-    }
-    *ret_bytes = bytes;
-    return true;
-}
-
-static void gather_bin(struct gather *gather, cw_addr bin)
-{
-    uint64_t word = gather->glibc->word_bytes;
-    uint64_t chunk;
-    uint64_t bytes;
-    uint64_t back;
-    cw_addr previous = bin;
-    if (!glibc_peek(&gather->window, bin + 2 * word, &chunk)) {
-        return;
-    }
-    while (chunk != bin && gather->steps_left > 0) {
-        gather->steps_left--;
-        if (!is_free_chunk(gather, chunk, &bytes) ||
-            !glibc_peek(&gather->window, chunk + 3 * word, &back) || back != previous ||
-            !add_anchor(gather->glibc, chunk) || !add_anchor(gather->glibc, chunk + bytes)) {
-            return;
-        }
-        previous = chunk;
-        if (!glibc_peek(&gather->window, chunk + 2 * word, &chunk)) {
-            return;
-        }
-    }
-}
-
-static int compare_anchors(const void *a, const void *b)
-{
-    cw_addr x = *(const cw_addr *)a;
-    cw_addr y = *(const cw_addr *)b;
-    return (x > y) - (x < y);
-}
-
-void glibc_gather_anchors(struct glibc *glibc)
-{
-    if (glibc->has_anchors) {
-        return;
-    }
-    glibc->has_anchors = true;
-    struct gather gather = {
-        .glibc = glibc, .window = {.space = glibc->space}, .steps_left = LARGEST_ANCHOR_COUNT};
-    for (size_t i = 0; i < glibc->arenas.count; i++) {
-        cw_addr bins = glibc_arena_at(glibc, i)->bins;
-        for (unsigned bin = 0; bins != 0 && bin < GLIBC_BIN_COUNT; bin++) {
-            gather_bin(&gather, bins + ((uint64_t)bin - 1) * 2 * glibc->word_bytes);
-        }
-    }
-    cw_vector_sort(&glibc->anchors, compare_anchors);
-}
+enum { UNANCHORED_HOPS = 64 }; /* that stand for an anchor where there is none */
 
 /* The lowest anchor at or behind the address; 0: none. */
 static cw_addr anchor_behind(const struct glibc *glibc, cw_addr address)

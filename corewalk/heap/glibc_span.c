@@ -10,7 +10,7 @@
  *           heap                          heap+size   heap+mprotect_size
  *   oldest  |heap_info|malloc_state| chunks … | fenceposts|
  */
-#include "heap/glibc.h"
+#include "heap/glibc_check.h"
 
 enum { LARGEST_HEAP_COUNT = 1 << 20 };
 
@@ -251,12 +251,12 @@ static bool add_heaps(struct finder *finder)
         is_newest = false;
     }
     if (!saw_first && arena->first_heap != 0) {
-        cw_note_add(glibc->builder->findings,
-                    CW_WARNING,
-                    "heap-chain",
-                    arena->address,
-                    "the chain of heaps of the arena at 0x%" PRIx64 " does not lead to its first",
-                    arena->address);
+        glibc_report(glibc,
+                     CW_DAMAGE_HEAP_CHAIN,
+                     arena->address,
+                     0,
+                     "the chain of heaps of the arena at 0x%" PRIx64 " does not lead to its first",
+                     arena->address);
         cw_addr previous;
         return heap_belongs(finder, arena->first_heap)
                    ? add_heap(finder, arena->first_heap, false, &previous)
@@ -312,12 +312,12 @@ static bool sort_spans(struct glibc_copies *copies)
     for (size_t i = 0; i < placed.count && done; i++) {
         const struct placed_span *item = cw_vector_at(&placed, i);
         if (item->span.start < end) {
-            cw_note_add(item->glibc->builder->findings,
-                        CW_SEVERE,
-                        "heap-overlap",
-                        item->span.start,
-                        "the heap at 0x%" PRIx64 " overlaps another one and was left out",
-                        item->span.start);
+            glibc_report(item->glibc,
+                         CW_DAMAGE_HEAP_OVERLAP,
+                         item->span.start,
+                         0,
+                         "the heap at 0x%" PRIx64 " overlaps another one and was left out",
+                         item->span.start);
             continue;
         }
         end = item->span.end;

@@ -13,36 +13,24 @@
  *
  * Entries point to what malloc returned, not to the chunk; its first word is the link.
  */
-#include "heap/glibc_check.h"
+#include "heap/glibc_tcache.h"
 
 enum {
-    NEAR_BYTES = 8192, /* searched first, on one side of the thread pointer */
-    LARGEST_BIN_COUNT = 76,
-    BINS_TOLERATED = 1,    /* that may disagree: the thread was inside malloc */
-    LEAST_KEYED_COUNT = 4, /* cached blocks whose majority shows the key */
+    NEAR_BYTES = 8192,  /* searched first, on one side of the thread pointer */
+    BINS_TOLERATED = 1, /* that may disagree: the thread was inside malloc */
 };
 
 /* Looks that may be spent beyond, by all threads together: all of 64 MiB. */
 #define FAR_LOOKS (UINT64_C(1) << 23)
 
-struct tcache_view {
-    uint64_t counts[LARGEST_BIN_COUNT];
-    uint64_t heads[LARGEST_BIN_COUNT];
-};
-
 struct caches {
     struct glibc *glibc;
     struct glibc_window window;
     uint8_t *states;
-    const struct glibc_tcache *cache;
     unsigned unseen_count; /* threads whose TLS cannot be read */
     unsigned seen_count;
     uint64_t distance; /* from a thread pointer to the pointer to the cache; 0: not known */
     uint64_t far_looks_left;
-    uint64_t key;           /* the second word of cached blocks, by majority */
-    int64_t key_lead;       /* of the key over all others */
-    uint64_t own_key_count; /* cached blocks whose second word is the address of their cache */
-    bool is_own_key;
     bool failed; /* out of memory */
 };
 
@@ -54,58 +42,54 @@ static uint64_t chunk_bytes_for(const struct glibc *glibc, uint64_t request)
     return cw_align_down(bytes, glibc->alignment);
 }
 
-static bool read_counts(struct caches *caches,
+static bool read_counts(const struct glibc *glibc,
                         enum glibc_tcache_form form,
                         cw_addr address,
-                        struct tcache_view *view)
+                        struct glibc_tcache_view *view)
 {
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
-    uint8_t raw[2 * LARGEST_BIN_COUNT];
+    uint8_t raw[2 * GLIBC_TCACHE_BIN_LIMIT];
     size_t size = (size_t)layout->bin_count * layout->count_bytes;
-    if (!cw_space_read(caches->glibc->space, address, raw, size)) {
+    if (!cw_space_read(glibc->space, address, raw, size)) {
         return false;
     }
     for (unsigned i = 0; i < layout->bin_count; i++) {
         view->counts[i] = layout->count_bytes == 1 ? raw[i] : cw_load_u16(raw + 2 * (size_t)i);
     }
     if (form == GLIBC_TCACHE_SLOTS) {
-        uint64_t most = caches->glibc->mp.tcache_count;
+        uint64_t most = glibc->mp.tcache_count;
         for (unsigned i = 0; i < layout->bin_count; i++) {
             most = cw_max(most, view->counts[i]);
         }
         for (unsigned i = 0; i < layout->bin_count; i++) {
             view->counts[i] = most - view->counts[i];
         }
+        view->slot_limit = most;
     }
     return true;
 }
 
-static bool read_cache(struct caches *caches,
+bool glibc_read_tcache(const struct glibc *glibc,
+                       struct glibc_window *window,
                        enum glibc_tcache_form form,
                        cw_addr address,
-                       struct tcache_view *view)
+                       struct glibc_tcache_view *view)
 {
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
-    uint64_t word = caches->glibc->word_bytes;
-    *view = (struct tcache_view){0};
+    uint64_t word = glibc->word_bytes;
+    *view = (struct glibc_tcache_view){0};
     cw_addr entries = address + (uint64_t)layout->bin_count * layout->count_bytes;
     for (unsigned i = 0; i < layout->bin_count; i++) {
-        if (!glibc_peek(&caches->window, entries + (uint64_t)i * word, &view->heads[i])) {
+        if (!glibc_peek(window, entries + (uint64_t)i * word, &view->heads[i])) {
             return false;
         }
     }
-    return read_counts(caches, form, address, view);
-}
-
-static uint64_t chunk_size(const struct glibc *glibc, uint32_t index)
-{
-    const struct cw_chunk_table *table = &glibc->builder->heap->chunks;
-    return cw_chunk_table_size(table, cw_chunk_table_extent_of(table, index), index);
+    return read_counts(glibc, form, address, view);
 }
 
 static bool bin_agrees(const struct glibc *glibc,
                        const struct glibc_tcache_layout *layout,
-                       const struct tcache_view *view,
+                       const struct glibc_tcache_view *view,
                        unsigned bin)
 {
     if (view->counts[bin] == 0 || view->heads[bin] == 0) {
@@ -116,7 +100,16 @@ static bool bin_agrees(const struct glibc *glibc,
         return false;
     }
     return bin >= layout->small_bin_count ||
-           chunk_size(glibc, index) == glibc->min_chunk_bytes + (uint64_t)bin * 16;
+           glibc_size_of(glibc, index) == glibc->min_chunk_bytes + (uint64_t)bin * 16;
+}
+
+/* No bin has more free slots than malloc's own limit: equal bytes are no empty cache. */
+static bool has_slots(const struct glibc *glibc,
+                      enum glibc_tcache_form form,
+                      const struct glibc_tcache_view *view)
+{
+    return form != GLIBC_TCACHE_SLOTS || glibc->mp.tcache_count == 0 ||
+           view->slot_limit <= glibc->mp.tcache_count;
 }
 
 /* Is the chunk at the index a cache of this form? */
@@ -128,13 +121,14 @@ static bool is_cache(struct caches *caches,
     const struct glibc *glibc = caches->glibc;
     const struct glibc_tcache_layout *layout = glibc_tcache_layout(form);
     uint64_t expected = chunk_bytes_for(glibc, glibc_tcache_bytes(glibc->space->word_bytes, form));
-    uint64_t bytes = chunk_size(glibc, index);
+    uint64_t bytes = glibc_size_of(glibc, index);
     /* 2.43 may ask for a granule more; a remainder too small to be a chunk stays with it. */
     if (bytes < expected || bytes - expected >= glibc->alignment + glibc->min_chunk_bytes) {
         return false;
     }
-    struct tcache_view view;
-    if (!read_cache(caches, form, user, &view)) {
+    struct glibc_tcache_view view;
+    if (!glibc_read_tcache(glibc, &caches->window, form, user, &view) ||
+        !has_slots(glibc, form, &view)) {
         return false;
     }
     unsigned wrong = 0;
@@ -349,9 +343,9 @@ void glibc_vote_linking(struct glibc *glibc, cw_addr field, uint64_t stored, boo
 static void vote(struct caches *caches, const struct glibc_tcache *cache)
 {
     struct glibc *glibc = caches->glibc;
-    struct tcache_view view;
+    struct glibc_tcache_view view;
     enum glibc_tcache_form form = glibc->layout->tcache_form;
-    if (!read_cache(caches, form, cache->address, &view)) {
+    if (!glibc_read_tcache(glibc, &caches->window, form, cache->address, &view)) {
         return;
     }
     for (unsigned bin = 0; bin < glibc_tcache_layout(form)->bin_count; bin++) {
@@ -399,240 +393,4 @@ void glibc_settle_linking(struct glibc *glibc)
         glibc->layout = glibc_pick(glibc->candidates);
     }
     glibc->linking = glibc->layout->linking;
-}
-
-/* ---- marking ------------------------------------------------------------------------------- */
-
-/* A list that is being followed. */
-struct cached_list {
-    unsigned bin;
-    cw_addr user; /* the entry at hand */
-    cw_addr from; /* the entry whose link led to it; 0: the cache's struct */
-};
-
-/* The link that led to the entry is damaged: in the entry before, or in the struct. */
-static void report_link(struct caches *caches, const struct cached_list *list, const char *what)
-{
-    struct glibc *glibc = caches->glibc;
-    glibc->has_lost_cached = true;
-    char link[GLIBC_LINK_TEXT];
-    if (list->from == 0) {
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_TCACHE_LINK,
-                     caches->cache->address,
-                     caches->cache->address,
-                     "the cache of thread %" PRIu32 " at 0x%" PRIx64
-                     " leads to %s, %s: the cache itself has likely been overwritten",
-                     caches->cache->tid,
-                     caches->cache->address,
-                     glibc_link_text(glibc, list->user, link),
-                     what);
-        return;
-    }
-    char text[GLIBC_BLOCK_TEXT];
-    glibc_report(glibc,
-                 GLIBC_DAMAGE_TCACHE_LINK,
-                 list->from,
-                 list->from,
-                 "the freed block at %s links to %s, %s: it has likely been written to after it "
-                 "was freed",
-                 glibc_block_text(glibc, list->from, text),
-                 glibc_link_text(glibc, list->user, link),
-                 what);
-}
-
-static void check_cached_size(struct caches *caches, const struct cached_list *list, uint32_t index)
-{
-    struct glibc *glibc = caches->glibc;
-    const struct glibc_tcache_layout *layout = glibc_tcache_layout(glibc->layout->tcache_form);
-    uint64_t bytes = chunk_size(glibc, index);
-    if (list->bin < layout->small_bin_count &&
-        bytes != glibc->min_chunk_bytes + (uint64_t)list->bin * 16 &&
-        !glibc_is_damaged(glibc, list->user - glibc->header_bytes)) {
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_TCACHE_SIZE,
-                     list->user,
-                     list->user,
-                     "the freed block at 0x%" PRIx64 " has %" PRIu64
-                     " bytes, but lies among the cached ones of another size",
-                     list->user,
-                     bytes);
-    }
-}
-
-/* Counts for the key that most entries have; see has_keys. */
-static void count_key(struct caches *caches, uint64_t key)
-{
-    caches->own_key_count += key == caches->cache->address ? 1 : 0;
-    if (caches->key_lead == 0) {
-        caches->key = key;
-    }
-    caches->key_lead += key == caches->key ? 1 : -1;
-}
-
-/* Marks one entry and moves on to the next. False at the end of the list. */
-static bool take_entry(struct caches *caches, struct cached_list *list)
-{
-    struct glibc *glibc = caches->glibc;
-    uint64_t stored;
-    uint64_t key;
-    uint32_t index = glibc_chunk_at(glibc, list->user - glibc->header_bytes);
-    if (index == CW_NONE) {
-        glibc->has_lost_cached = true;
-        if (list->from != 0 || glibc_peek(&caches->window, list->user, &stored)) {
-            report_link(caches, list, "where no chunk starts");
-        }
-        return false;
-    }
-    switch ((enum cw_chunk_state)caches->states[index]) {
-    case CW_CHUNK_USED:
-    case CW_CHUNK_MMAPPED:
-        caches->states[index] = CW_CHUNK_TCACHE;
-        break;
-    case CW_CHUNK_TCACHE: {
-        char text[GLIBC_BLOCK_TEXT];
-        glibc_report(glibc,
-                     GLIBC_DAMAGE_DOUBLE_FREE,
-                     list->user,
-                     list->user,
-                     "the block at %s is in a thread's cache twice: it was freed twice",
-                     glibc_block_text(glibc, list->user - glibc->header_bytes, text));
-        return false;
-    }
-    default:
-        if (glibc_is_damaged(glibc, list->user - glibc->header_bytes)) {
-            break;
-        }
-        report_link(caches, list, "which is not a used chunk");
-        return false;
-    }
-    glibc->builder->heap->checks.tcache_chunk_count++;
-    check_cached_size(caches, list, index);
-    if (glibc_peek(&caches->window, list->user + glibc->word_bytes, &key)) {
-        count_key(caches, key);
-    }
-    if (!glibc_peek(&caches->window, list->user, &stored)) {
-        return false;
-    }
-    list->from = list->user;
-    list->user = glibc_follow(glibc, list->user, stored);
-    return list->user != 0;
-}
-
-static void report_count(struct caches *caches, unsigned bin, uint64_t counted, const char *found)
-{
-    glibc_report(caches->glibc,
-                 GLIBC_DAMAGE_TCACHE_COUNT,
-                 caches->cache->address,
-                 caches->cache->address,
-                 "the cache of thread %" PRIu32 " at 0x%" PRIx64 " counts %" PRIu64
-                 " blocks in bin %u, but the list has %s",
-                 caches->cache->tid,
-                 caches->cache->address,
-                 counted,
-                 bin,
-                 found);
-}
-
-static void mark_list(struct caches *caches, unsigned bin, uint64_t counted, cw_addr head)
-{
-    struct cached_list list = {.bin = bin, .user = head};
-    uint64_t taken = 0;
-    bool goes_on = head != 0;
-    /* One more than counted: the thread may be between linking and counting. */
-    while (goes_on && taken <= counted) {
-        goes_on = take_entry(caches, &list);
-        taken += goes_on || list.user == 0 ? 1 : 0;
-    }
-    bool reached_end = list.user == 0;
-    if (goes_on) {
-        report_count(caches, bin, counted, "more");
-    } else if (reached_end && taken != counted) {
-        report_count(caches, bin, counted, taken < counted ? "fewer" : "more");
-    }
-}
-
-static void mark_cache(struct caches *caches)
-{
-    struct glibc *glibc = caches->glibc;
-    enum glibc_tcache_form form = glibc->layout->tcache_form;
-    struct tcache_view view;
-    if (!read_cache(caches, form, caches->cache->address, &view)) {
-        return;
-    }
-    glibc->builder->heap->checks.tcache_count++;
-    for (unsigned bin = 0; bin < glibc_tcache_layout(form)->bin_count; bin++) {
-        mark_list(caches, bin, view.counts[bin], view.heads[bin]);
-    }
-}
-
-static void check_key(struct caches *caches, cw_addr user)
-{
-    struct glibc *glibc = caches->glibc;
-    uint64_t key;
-    if (!glibc_peek(&caches->window, user + glibc->word_bytes, &key) ||
-        key == (caches->is_own_key ? caches->cache->address : caches->key)) {
-        return;
-    }
-    char text[GLIBC_BLOCK_TEXT];
-    glibc_report(glibc,
-                 GLIBC_DAMAGE_TCACHE_KEY,
-                 user,
-                 user,
-                 "the freed block at %s lacks the key that all cached blocks have in their second "
-                 "word: it has likely been written to after it was freed",
-                 glibc_block_text(glibc, user - glibc->header_bytes, text));
-}
-
-static void check_keys(struct caches *caches)
-{
-    struct glibc *glibc = caches->glibc;
-    enum glibc_tcache_form form = glibc->layout->tcache_form;
-    struct tcache_view view;
-    if (!read_cache(caches, form, caches->cache->address, &view)) {
-        return;
-    }
-    for (unsigned bin = 0; bin < glibc_tcache_layout(form)->bin_count; bin++) {
-        cw_addr user = view.heads[bin];
-        for (uint64_t i = 0; i < view.counts[bin] && user != 0; i++) {
-            uint32_t index = glibc_chunk_at(glibc, user - glibc->header_bytes);
-            uint64_t stored;
-            if (index == CW_NONE || caches->states[index] != CW_CHUNK_TCACHE ||
-                !glibc_peek(&caches->window, user, &stored)) {
-                break;
-            }
-            check_key(caches, user);
-            user = glibc_follow(glibc, user, stored);
-        }
-    }
-}
-
-/*
- * The second word of a cached block is a key from 2.29 on: the address of the cache, and from 2.34
- * on a number of the process. Before, it is content. What most blocks have is the key.
- */
-static bool has_keys(struct caches *caches)
-{
-    uint64_t count = caches->glibc->builder->heap->checks.tcache_chunk_count;
-    if (count < LEAST_KEYED_COUNT) {
-        return false;
-    }
-    caches->is_own_key = caches->own_key_count > count / 2;
-    return caches->is_own_key ||
-           (caches->glibc->linking == GLIBC_LINKS_MANGLED && caches->key != 0 &&
-            caches->key_lead > 0 && (uint64_t)caches->key_lead >= count / 2);
-}
-
-void glibc_mark_tcaches(struct glibc *glibc)
-{
-    struct caches caches = {
-        .glibc = glibc, .window = {.space = glibc->space}, .states = glibc_states(glibc)};
-    for (size_t i = 0; i < glibc->tcaches.count; i++) {
-        caches.cache = cw_vector_at(&glibc->tcaches, i);
-        mark_cache(&caches);
-    }
-    for (size_t i = 0; i < glibc->tcaches.count && has_keys(&caches); i++) {
-        caches.cache = cw_vector_at(&glibc->tcaches, i);
-        check_keys(&caches);
-    }
 }

@@ -56,6 +56,18 @@ def test_the_rest_of_the_heap_is_as_it_was(cli, cores, kind):
     check_rest_of_heap(core.oracle, cli.chunks(core))
 
 
+def test_cached_blocks_behind_a_broken_link_are_said_to_be_doubtful(cli, cores):
+    # Of four cached blocks, the last freed first in its list, the second one's link is broken.
+    core = take(cores, "late-tcache-link")
+    notes = [
+        note
+        for note in cli.report("analyze", core)["coverage"]
+        if note["code"] == "probably-cached"
+    ]
+    assert len(notes) == 1
+    assert "2 chunks of 192 bytes" in notes[0]["text"]
+
+
 @pytest.mark.parametrize("kind", OVERFLOWS + LISTS)
 def test_sums_still_hold(cli, cores, kind):
     check_sums(cli.report("analyze", take(cores, kind))["heap"])

@@ -1,6 +1,10 @@
 """Heaps of unusual shape: several copies of malloc, and what ended threads leave behind."""
 
+import subprocess
+
 import pytest
+from conftest import Core
+from programs import Program, gcore, require
 
 HELD = ("used", "mmapped")
 MALLOC_ALIGNMENT = 16
@@ -84,3 +88,46 @@ def test_the_stacks_of_ended_threads_are_no_riddle(cli, cores):
     owners = {row["owner"]: row for row in rows}
     assert owners["cached-stack"]["count"] >= 1
     assert owners["cached-stack"]["bytes"] >= owners["cached-stack"]["count"] << 20
+
+
+OVERRUN = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    char *blocks[200];
+    for (int i = 0; i < 200; i++) {
+        blocks[i] = malloc(10 + i * 7);
+        memset(blocks[i], 'b', 10 + i * 7 + (argc > 1 && i == 100));
+    }
+    for (int i = 0; i < 200; i += 9) {
+        free(blocks[i]);
+    }
+    fprintf(stderr, "%p", (void *)blocks[100]);
+    puts("ready");
+    fflush(stdout);
+    pause();
+}
+"""
+
+
+@pytest.mark.parametrize("mode", ["overrun", "sound", "unchecked"])
+def test_an_overrun_by_one_byte_is_seen_by_malloc_check(cli, tmp_path, mode):
+    require("gcc")
+    source = tmp_path / "overrun.c"
+    source.write_text(OVERRUN)
+    subprocess.run(["gcc", "-w", "-o", tmp_path / "overrun", source], check=True)
+    argv = [tmp_path / "overrun", *(["one"] if mode != "sound" else [])]
+    environment = {"LD_PRELOAD": "libc_malloc_debug.so.0"}
+    if mode != "unchecked":
+        environment["GLIBC_TUNABLES"] = "glibc.malloc.check=3"
+    with Program(argv, tmp_path, **environment) as program:
+        program.wait_for_line("ready")
+        core = Core(gcore(program.pid, tmp_path / "the-core"))
+        block = program.stderr.read_text()
+    findings = cli.report("analyze", core)["findings"]
+    assert [(finding["code"], finding["culprit"]) for finding in findings] == (
+        [("trailing-magic", block)] if mode == "overrun" else []
+    )

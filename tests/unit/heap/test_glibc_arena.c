@@ -99,6 +99,31 @@ static void finds_an_arena_with_few_empty_bins(void)
     done(&c, builder);
 }
 
+/* No bin is empty: nothing shows an arena but the heap_info of a thread arena. */
+static void finds_arenas_without_an_empty_bin(void)
+{
+    static const cw_addr chunks = 0x65000000;
+    struct glibc_builder *builder = make(2);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_segment(core, chunks, 0x4000, CW_PROT_READ | CW_PROT_WRITE);
+    for (unsigned i = 0; i < 2 * GLIBC_BIN_COUNT; i++) {
+        cw_addr bin = glibc_builder_bin_address(builder, i % 2, i / 2 + 1);
+        cw_addr chunk = chunks + (uint64_t)i * 0x20;
+        core_builder_word(core, bin + 16, chunk);
+        core_builder_word(core, bin + 24, chunk);
+        core_builder_word(core, chunk + 16, bin);
+        core_builder_word(core, chunk + 24, bin);
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 2);
+    CU_ASSERT_EQUAL(c.heap.arenas[0].address, glibc_builder_arena_address(builder, 0));
+    CU_ASSERT_EQUAL(c.heap.arenas[0].kind, CW_ARENA_MAIN);
+    CU_ASSERT_EQUAL(c.heap.arenas[1].address, glibc_builder_arena_address(builder, 1));
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 101);
+    done(&c, builder);
+}
+
 static void a_broken_circle_keeps_what_it_reaches(void)
 {
     struct glibc_builder *builder = make(3);
@@ -253,6 +278,7 @@ CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(lists_the_main_arena_first),
              CW_TEST(tolerates_two_damaged_bins),
              CW_TEST(finds_an_arena_with_few_empty_bins),
+             CW_TEST(finds_arenas_without_an_empty_bin),
              CW_TEST(a_broken_circle_keeps_what_it_reaches),
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),

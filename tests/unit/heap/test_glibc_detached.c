@@ -79,6 +79,23 @@ static void a_piece_may_be_all_top(void)
     done(&c, builder);
 }
 
+/* What is left of an old top can be as small as a fencepost: then there are three. */
+static void a_piece_may_end_with_three_fenceposts(void)
+{
+    struct glibc_builder *builder = make(0x1000);
+    struct core_builder *core = glibc_builder_core(builder);
+    core_builder_word(core, PIECE + 8, (0x1000 - 0x30) | 1);
+    for (uint64_t off = 0x1000 - 0x30; off < 0x1000; off += 0x10) {
+        core_builder_word(core, PIECE + off + 8, 0x11);
+    }
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(heap_case_state(&c, PIECE), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(heap_case_state(&c, PIECE + 0x1000), CW_CHUNK_TOP);
+    CU_ASSERT_EQUAL(c.findings.items.count, 0);
+    done(&c, builder);
+}
+
 /* Once an endless list of pieces without a byte. */
 static void a_top_of_no_size_is_no_piece(void)
 {
@@ -128,5 +145,6 @@ CW_TEST_MAIN("heap/glibc_detached",
              CW_TEST(missing_memory_is_not_gone_through_by_pages),
              CW_TEST(finds_the_piece_with_the_top),
              CW_TEST(a_piece_may_be_all_top),
+             CW_TEST(a_piece_may_end_with_three_fenceposts),
              CW_TEST(a_top_of_no_size_is_no_piece),
              CW_TEST(a_claim_without_memory_is_a_wrong_sum))

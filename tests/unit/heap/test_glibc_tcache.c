@@ -116,26 +116,65 @@ static void lost_chunks_are_counted_by_their_key(void)
     done(&c, &cached);
 }
 
-/* Before 2.34 the key is the address of the cache, also where links are plain. */
-static void a_block_without_the_key_is_found(void)
+/* From 2.29 to 2.33: each cache marks with its own address, before 2.32 beside plain links. */
+static const struct glibc_layout *with_plain_links(void)
 {
-    struct cached cached =
-        make(glibc_pick(glibc_with_word_bytes(8) & glibc_with_linking(GLIBC_LINKS_PLAIN) &
-                        glibc_with_tcache_form(GLIBC_TCACHE_SHORT)));
-    struct core_builder *core = glibc_builder_core(cached.builder);
-    for (unsigned i = 0; i < 4; i++) {
-        core_builder_word(
-            core, cached.chunks[i] + 24, glibc_builder_cache_address(cached.builder, 0));
+    return glibc_pick(glibc_with_word_bytes(8) & glibc_with_tcache_form(GLIBC_TCACHE_SHORT) &
+                      glibc_with_linking(GLIBC_LINKS_PLAIN));
+}
+
+/* Two caches of four chunks each, with a second word: their cache's address, or the word. */
+static struct cached make_marked(uint64_t word, cw_addr chunks[2][4])
+{
+    struct cached cached = {.builder = glibc_builder_create(with_plain_links())};
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned thread = glibc_builder_thread(cached.builder, 0);
+        cw_addr key = word != 0 ? word : glibc_builder_cache_address(cached.builder, thread);
+        for (unsigned k = 0; k < 4; k++) {
+            chunks[i][k] = glibc_builder_chunk(cached.builder, 0, 0x60);
+        }
+        for (unsigned k = 0; k < 4; k++) {
+            glibc_builder_cache(cached.builder, thread, chunks[i][k]);
+            core_builder_word(glibc_builder_core(cached.builder), chunks[i][k] + 24, key);
+        }
     }
+    return cached;
+}
+
+static void a_cache_may_be_its_own_key(void)
+{
+    cw_addr chunks[2][4];
+    struct cached cached = make_marked(0, chunks);
+    struct core_builder *core = glibc_builder_core(cached.builder);
     struct heap_case c;
     open(&c, &cached);
     CU_ASSERT_EQUAL(c.findings.items.count, 0);
     CU_ASSERT(heap_case_close(&c));
-    core_builder_word(core, cached.chunks[2] + 24, 0x4141414141414141);
+    core_builder_word(core, chunks[1][2] + 24, glibc_builder_cache_address(cached.builder, 0));
     open(&c, &cached);
-    CU_ASSERT_EQUAL_FATAL(c.findings.items.count, 1);
-    CU_ASSERT_STRING_EQUAL(cw_note_at(&c.findings, 0)->code, "tcache-key");
-    CU_ASSERT_EQUAL(cw_note_at(&c.findings, 0)->address, cached.chunks[2] + 16);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-key"), 1);
+    CU_ASSERT(heap_case_close(&c));
+    core_builder_word(core, chunks[1][2] + 24, glibc_builder_cache_address(cached.builder, 1));
+    core_builder_word(core, chunks[1][3] + 16, 0x4141414141414141);
+    open(&c, &cached);
+    CU_ASSERT_EQUAL_FATAL(heap_case_count(&c.coverage, "probably-cached"), 1);
+    const char *text = cw_note_at(&c.coverage, c.coverage.items.count - 1)->text;
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "3 chunks of 288 bytes"));
+    done(&c, &cached);
+}
+
+/* Before there were keys, the word is content, which may be alike. */
+static void content_is_no_key(void)
+{
+    cw_addr chunks[2][4];
+    struct cached cached = make_marked(0x6262626262626262, chunks);
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    core_builder_word(core, chunks[1][0] + 24, 0x6363636363636363);
+    core_builder_word(core, chunks[1][3] + 16, 0x4141414141414141);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "tcache-key"), 0);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "probably-cached"), 0);
     done(&c, &cached);
 }
 
@@ -261,6 +300,23 @@ static void move_fields(const struct cached *cached, unsigned thread, bool is_ke
     core_builder_word(core, far_field(thread), is_kept ? user : 0);
 }
 
+/* A filled block as large as a newer release's cache would count as an empty one. */
+static void equal_bytes_are_no_cache(void)
+{
+    struct cached cached = make(modern());
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    cw_addr chunk = glibc_builder_chunk(cached.builder, 0, 0x300);
+    for (unsigned off = 16; off < 16 + 152; off += 8) {
+        core_builder_word(core, chunk + off, 0x7878787878787878);
+    }
+    core_builder_word(core, near_field(0) + 8, chunk + 16);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_state(&c, chunk), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    done(&c, &cached);
+}
+
 /* The program's own thread-local data lies between. */
 static void caches_may_be_far_from_the_thread_pointer(void)
 {
@@ -360,12 +416,14 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(a_second_free_is_found),
              CW_TEST(an_overwritten_link_is_found),
              CW_TEST(lost_chunks_are_counted_by_their_key),
-             CW_TEST(a_block_without_the_key_is_found),
+             CW_TEST(a_cache_may_be_its_own_key),
+             CW_TEST(content_is_no_key),
              CW_TEST(a_link_to_a_free_chunk_is_found),
              CW_TEST(counts_that_fall_short_are_found),
              CW_TEST(the_first_chunk_may_be_a_cache),
              CW_TEST(a_cache_may_keep_a_remainder),
              CW_TEST(a_cache_may_be_a_granule_larger),
+             CW_TEST(equal_bytes_are_no_cache),
              CW_TEST(caches_may_be_far_from_the_thread_pointer),
              CW_TEST(a_thread_may_have_none),
              CW_TEST(no_cache_at_all_is_a_note),

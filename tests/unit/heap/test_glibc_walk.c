@@ -201,6 +201,41 @@ static void anchors_bound_what_is_skipped(void)
     done(&c, builder);
 }
 
+/* Between two breaks, where the chunks lead nowhere; one that is fast or cached is still known. */
+static void listed_chunks_are_anchors_too(void)
+{
+    for (unsigned is_cached = 0; is_cached < 2; is_cached++) {
+        struct glibc_builder *builder = make();
+        struct core_builder *core = glibc_builder_core(builder);
+        cw_addr broken = glibc_builder_chunk(builder, 0, 0x60);
+        core_builder_word(core, glibc_builder_chunk(builder, 0, 0x20) + 8, 7);
+        cw_addr listed[2];
+        for (unsigned i = 0; i < 2; i++) {
+            listed[i] = glibc_builder_chunk(builder, 0, 0x40);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            if (is_cached) {
+                glibc_builder_cache(builder, 0, listed[1 - i]);
+            } else {
+                glibc_builder_fast(builder, 0, listed[1 - i]);
+            }
+        }
+        core_builder_word(core, glibc_builder_chunk(builder, 0, 0x60) + 8, 3);
+        cw_addr last = glibc_builder_chunk(builder, 0, 0x60);
+        core_builder_word(core, broken + 8, 3);
+        struct heap_case c;
+        heap_case_open(&c, builder);
+        CU_ASSERT_PTR_NULL(heap_case_check(&c));
+        CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].count, 2);
+        for (unsigned i = 0; i < 2; i++) {
+            CU_ASSERT_EQUAL(heap_case_state(&c, listed[i]),
+                            is_cached ? CW_CHUNK_TCACHE : CW_CHUNK_FASTBIN);
+        }
+        CU_ASSERT_EQUAL(heap_case_state(&c, last), CW_CHUNK_USED);
+        done(&c, builder);
+    }
+}
+
 static void an_older_heap_may_be_damaged(void)
 {
     struct glibc_builder *builder = make();
@@ -332,6 +367,7 @@ CW_TEST_MAIN("heap/glibc_walk",
              CW_TEST(resumes_behind_a_corrupt_size),
              CW_TEST(a_size_beyond_the_top_is_corrupt),
              CW_TEST(anchors_bound_what_is_skipped),
+             CW_TEST(listed_chunks_are_anchors_too),
              CW_TEST(an_older_heap_may_be_damaged),
              CW_TEST(a_hole_is_unknown),
              CW_TEST(a_chunk_reaches_over_a_hole),
