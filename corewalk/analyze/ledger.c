@@ -71,9 +71,10 @@ struct layer {
 
 enum {
     LAYER_HEAP,
-    LAYER_FOREIGN, /* goroutines' stacks lie in Go's heap */
+    LAYER_GO, /* goroutines' stacks lie in it */
     LAYER_STACKS,
     LAYER_MODULES,
+    LAYER_FOREIGN, /* sizes in other allocators' structs may lie */
     LAYER_COUNT,
 };
 
@@ -181,16 +182,19 @@ static bool claim_foreign(struct sweep *sweep)
     const struct cw_analysis_input *input = sweep->input;
     struct cw_foreign foreign;
     if (!cw_foreign_find(input->space, input->image, sweep->memory, &foreign) ||
-        !layer_create(sweep, LAYER_FOREIGN, foreign.range_count)) {
+        !layer_create(sweep, LAYER_FOREIGN, foreign.range_count) ||
+        !layer_create(sweep, LAYER_GO, foreign.range_count)) {
         return false;
     }
-    struct layer *layer = &sweep->layers[LAYER_FOREIGN];
     for (size_t i = 0; i < foreign.range_count; i++) {
         const struct cw_foreign_range *range = &foreign.ranges[i];
         enum owner owner = OWNER_FOREIGN + range->kind;
-        layer_add(layer, (struct claim){range->start, range->size_bytes, owner, CW_NONE});
+        size_t index = range->kind == CW_FOREIGN_GO ? LAYER_GO : LAYER_FOREIGN;
+        layer_add(&sweep->layers[index],
+                  (struct claim){range->start, range->size_bytes, owner, CW_NONE});
     }
-    make_disjoint(layer);
+    make_disjoint(&sweep->layers[LAYER_GO]);
+    make_disjoint(&sweep->layers[LAYER_FOREIGN]);
     return true;
 }
 

@@ -81,8 +81,12 @@ static enum cw_status check_setting(const struct corewalk_option *option,
     if (option->kind == COREWALK_VALUE_CHOICE && !is_choice(option->choices, value)) {
         char choices[160];
         join_choices(option->choices, choices, sizeof choices);
-        return cw_error_set(
-            err, CW_ERROR_ARGUMENT, "--%s: '%s' is none of %s", option->name, value, choices);
+        return cw_error_set(err,
+                            CW_ERROR_ARGUMENT,
+                            "--%s: there is no '%s'; it may be %s",
+                            option->name,
+                            value,
+                            choices);
     }
     if (!is_value(option->kind, value)) {
         return cw_error_set(err,
@@ -132,6 +136,20 @@ static enum cw_status check_argument(const struct corewalk_verb *verb,
     return CW_OK;
 }
 
+static enum cw_status set_no_format(const char *format, struct cw_error *err)
+{
+    char names[100] = "";
+    size_t length = 0;
+    size_t count;
+    const struct cw_renderer *const *renderers = cw_renderers(&count);
+    for (size_t i = 0; i < count && length < sizeof names; i++) {
+        length += (size_t)snprintf(
+            names + length, sizeof names - length, "%s%s", i == 0 ? "" : ", ", renderers[i]->name);
+    }
+    return cw_error_set(
+        err, CW_ERROR_ARGUMENT, "there is no format '%s'; it may be %s", format, names);
+}
+
 enum cw_status cw_request_check(const struct corewalk_request *request, struct cw_error *err)
 {
     const struct cw_analysis *analysis =
@@ -143,7 +161,7 @@ enum cw_status cw_request_check(const struct corewalk_request *request, struct c
                             request->verb != NULL ? request->verb : "");
     }
     if (request->format != NULL && cw_renderer_named(request->format) == NULL) {
-        return cw_error_set(err, CW_ERROR_ARGUMENT, "there is no format '%s'", request->format);
+        return set_no_format(request->format, err);
     }
     const struct corewalk_verb *verb = &analysis->verb;
     for (size_t i = 0; i < request->setting_count; i++) {

@@ -99,11 +99,12 @@ void cw_section_next(const struct cw_analysis_input *input, struct cw_report *re
     if (input->heap == NULL || input->heap->allocator == NULL) {
         return;
     }
-    add_command(input, report, section, "histogram", "", "every kind of block");
     if (cw_notes_serious(input->findings) > 0) {
         add_command(input, report, section, "check", "", "what is damaged, and who did it");
+        add_command(input, report, section, "histogram", "", "every kind of block");
         return; /* what fills the heap comes after that */
     }
+    add_command(input, report, section, "histogram", "", "every kind of block");
     add_command(input, report, section, "histogram --by size", "", "every size of block");
     const char *list = list_command(classification);
     if (list != NULL) {

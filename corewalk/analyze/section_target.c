@@ -39,6 +39,13 @@ static struct cw_cell optional_text(const char *text)
     return text != NULL && text[0] != '\0' ? cw_cell_text(text) : cw_cell_absent();
 }
 
+/* Is it the name of the path's file, or how that begins? The kernel cuts names to 15 bytes. */
+static bool is_name_of(const char *path, const char *program)
+{
+    const char *slash = strrchr(path, '/');
+    return strncmp(slash != NULL ? slash + 1 : path, program, strlen(program)) == 0;
+}
+
 static const char *program_text(const struct cw_analysis_input *input,
                                 const char *build_id,
                                 struct cw_report *report)
@@ -50,9 +57,18 @@ static const char *program_text(const struct cw_analysis_input *input,
         return name[0] != '\0' ? cw_report_printf(report, "%s (its file is not named)", name)
                                : "unknown";
     }
-    return build_id[0] != '\0'
-               ? cw_report_printf(report, "%s (build-id %.12s...)", executable->path, build_id)
-               : cw_report_printf(report, "%s (no build-id)", executable->path);
+    if (strncmp(executable->path, "/[", 2) == 0) { /* recovered from memory: see image/recover.h */
+        return cw_report_printf(report,
+                                "%s, at 0x%" PRIx64 "; name its file with --exe",
+                                name[0] != '\0' ? name : "unknown",
+                                executable->start);
+    }
+    const char *alias = name[0] != '\0' && !is_name_of(executable->path, input->target->program)
+                            ? cw_report_printf(report, ", running as %s", name)
+                            : "";
+    const char *id = build_id[0] != '\0' ? cw_report_printf(report, "build-id %.12s...", build_id)
+                                         : "no build-id";
+    return cw_report_printf(report, "%s%s (%s)", executable->path, alias, id);
 }
 
 /* "SIGABRT"; NULL: none ended the process. */

@@ -289,7 +289,7 @@ static bool set_operands(struct command *command, int count, char **operands)
     const struct corewalk_verb *verb = command->verb;
     int most = verb->argument != NULL ? 2 : 1;
     if (count == 0) {
-        return usage_error(verb, "which core file?", "");
+        return usage_error(verb, "no core file was given", "");
     }
     if (count > most && verb_named(operands[0]) != NULL) {
         return usage_error(verb, "the verb comes before all options: ", operands[0]);

@@ -165,7 +165,7 @@ static int unknown_verb(const char *name)
 
 static int run_help(const char *name)
 {
-    if (name == NULL) {
+    if (name == NULL || strcmp(name, "help") == 0 || name[0] == '-') {
         help_overview(stdout);
         return EXIT_DONE;
     }

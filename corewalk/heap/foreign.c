@@ -58,6 +58,28 @@ void foreign_add(struct foreign_search *search,
     }
 }
 
+void foreign_add_mapped(struct foreign_search *search,
+                        enum cw_foreign_kind kind,
+                        cw_addr start,
+                        uint64_t size_bytes,
+                        uint32_t protection)
+{
+    const struct cw_space *space = search->space;
+    uint64_t mapped_bytes = 0;
+    for (size_t i = cw_space_first_above(space, start);
+         i < space->region_count && mapped_bytes < size_bytes;
+         i++) {
+        const struct cw_region *region = &space->regions[i];
+        if (!cw_range_has(region->start, region->size_bytes, start + mapped_bytes) ||
+            !cw_region_is_anonymous(region) || (region->protection & protection) != protection ||
+            (mapped_bytes > 0 && !foreign_step(search))) {
+            break;
+        }
+        mapped_bytes = region->start + (region->size_bytes - 1) - start + 1;
+    }
+    foreign_add(search, kind, start, cw_min(size_bytes, mapped_bytes));
+}
+
 const struct cw_region *foreign_region(const struct foreign_search *search, cw_addr address)
 {
     const struct cw_region *region = cw_space_find(search->space, address);
@@ -92,13 +114,31 @@ static int compare_ranges(const void *left, const void *right)
 
 static void find_all(struct foreign_search *search)
 {
-    for (size_t i = 0; i < CW_FOREIGN_KIND_COUNT && !search->failed; i++) {
+    for (size_t i = 0; i < CW_FOREIGN_KIND_COUNT; i++) {
         const struct cw_runtime_found *found = cw_image_runtime(search->image, kinds[i].runtime);
         if (found != NULL) {
+            size_t count_before = search->ranges.count;
             search->module = found->module;
             kinds[i].find(search);
+            if (search->failed) {
+                search->ranges.count = count_before; /* what it would claim stays unknown */
+                search->failed = false;
+            }
         }
     }
+}
+
+static void drop_repeated(struct cw_vector *ranges)
+{
+    size_t kept = 0;
+    cw_vector_sort(ranges, compare_ranges);
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct cw_foreign_range *range = cw_vector_at(ranges, i);
+        if (kept == 0 || compare_ranges(cw_vector_at(ranges, kept - 1), range) != 0) {
+            *(struct cw_foreign_range *)cw_vector_at(ranges, kept++) = *range;
+        }
+    }
+    ranges->count = kept;
 }
 
 bool cw_foreign_find(const struct cw_space *space,
@@ -109,11 +149,11 @@ bool cw_foreign_find(const struct cw_space *space,
     struct foreign_search search = {.space = space, .image = image, .budget = memory->budget};
     cw_vector_init(&search.ranges, memory->budget, sizeof(struct cw_foreign_range));
     find_all(&search);
+    drop_repeated(&search.ranges);
     struct cw_foreign foreign = {.range_count = search.ranges.count};
     foreign.ranges = cw_arena_alloc_array(memory, search.ranges.count, sizeof *foreign.ranges);
-    bool made = !search.failed && (foreign.ranges != NULL || foreign.range_count == 0);
+    bool made = (foreign.ranges != NULL || foreign.range_count == 0);
     if (made && foreign.range_count > 0) {
-        cw_vector_sort(&search.ranges, compare_ranges);
         memcpy(foreign.ranges, search.ranges.items, foreign.range_count * sizeof *foreign.ranges);
     }
     cw_vector_deinit(&search.ranges);

@@ -37,7 +37,10 @@ struct cw_foreign {
 /* The range that holds the address, the one that begins last; NULL: none is known to. */
 const struct cw_foreign_range *cw_foreign_at(const struct cw_foreign *foreign, cw_addr address);
 
-/* False: out of memory. The result lives in `memory`. */
+/*
+ * The result lives in `memory`. A finder that runs out of it claims nothing; false: what the
+ * others found has no room either.
+ */
 bool cw_foreign_find(const struct cw_space *space,
                      const struct cw_image *image,
                      struct cw_arena *memory,

@@ -23,6 +23,13 @@ void foreign_add(struct foreign_search *search,
                  cw_addr start,
                  uint64_t size_bytes);
 
+/* The same, but no further than anonymous memory goes on with all bits of the protection. */
+void foreign_add_mapped(struct foreign_search *search,
+                        enum cw_foreign_kind kind,
+                        cw_addr start,
+                        uint64_t size_bytes,
+                        uint32_t protection);
+
 /* The anonymous writable region that holds the address, or NULL. */
 const struct cw_region *foreign_region(const struct foreign_search *search, cw_addr address);
 

@@ -32,6 +32,15 @@ static bool is_arena(const struct foreign_search *search, cw_addr start)
     return has_memory;
 }
 
+/* Is anything mapped where an arena at the hint would lie? */
+static bool is_taken(const struct cw_space *space, cw_addr hint)
+{
+    size_t i = cw_space_first_above(space, hint);
+    return i < space->region_count &&
+           (space->regions[i].start < hint || space->regions[i].start - hint < ARENA_BYTES);
+}
+
+/* Hints are used in order: one that was free and is unused ends the heap. */
 void foreign_find_go(struct foreign_search *search)
 {
     if (search->space->word_bytes != 8) {
@@ -42,6 +51,9 @@ void foreign_find_go(struct foreign_search *search)
         cw_addr at = hint;
         while (at - hint < HINT_STEP && is_arena(search, at)) {
             at += ARENA_BYTES;
+        }
+        if (at == hint && !is_taken(search->space, hint)) {
+            return;
         }
         foreign_add(search, CW_FOREIGN_GO, hint, at - hint);
     }

@@ -11,6 +11,7 @@
  */
 #include "base/checked.h"
 #include "base/cursor.h"
+#include "base/map.h"
 #include "heap/foreign_finder.h"
 
 #define JEMALLOC_PAGE_BYTES UINT64_C(4096)
@@ -22,8 +23,16 @@
 enum {
     LEAF_ENTRIES = 1 << 18,
     LEAF_LIMIT = 512, /* candidates that are gone through */
+    ENTRIES_PER_PAGE = 2,
     LEAST_VALID = 8,
     VALID_PER_INVALID = 8, /* a live process may be in the middle of a change */
+};
+
+struct tree {
+    struct foreign_search *search;
+    struct cw_map leaves;  /* that were tried */
+    uint64_t entries_left; /* that may be looked at */
+    unsigned leaf_count;
 };
 
 struct extent {
@@ -52,19 +61,21 @@ static bool read_extent(const struct foreign_search *search,
            foreign_region(search, start) != NULL;
 }
 
-static void try_leaf(struct foreign_search *search, const uint8_t *leaf)
+static void try_leaf(struct tree *tree, const uint8_t *leaf)
 {
+    struct foreign_search *search = tree->search;
     size_t count_before = search->ranges.count;
     uint64_t valid_count = 0;
     uint64_t invalid_count = 0;
     cw_addr last_start = 0;
     struct cw_cursor cursor = cw_cursor_make(leaf, (size_t)LEAF_ENTRIES * 8, 8);
-    for (uint64_t i = 0; i < LEAF_ENTRIES && !search->failed; i++) {
+    for (uint64_t i = 0; i < LEAF_ENTRIES && !search->failed && tree->entries_left > 0; i++) {
         struct extent extent;
         uint64_t entry = cw_cursor_u64(&cursor);
         if ((entry & POINTER_BITS) < JEMALLOC_PAGE_BYTES) {
             continue;
         }
+        tree->entries_left--;
         if (!read_extent(search, entry, i, &extent)) {
             invalid_count++;
             if (invalid_count > LEAST_VALID && invalid_count > valid_count) {
@@ -74,7 +85,8 @@ static void try_leaf(struct foreign_search *search, const uint8_t *leaf)
         }
         valid_count++;
         if (extent.start != last_start) {
-            foreign_add(search, CW_FOREIGN_JEMALLOC, extent.start, extent.size_bytes);
+            foreign_add_mapped(
+                search, CW_FOREIGN_JEMALLOC, extent.start, extent.size_bytes, CW_PROT_WRITE);
             last_start = extent.start;
         }
     }
@@ -84,24 +96,37 @@ static void try_leaf(struct foreign_search *search, const uint8_t *leaf)
 }
 
 /* Every word of the module's data that leads to a leaf's worth of anonymous memory. */
-static void search_data(struct foreign_search *search,
-                        const uint8_t *data,
-                        uint64_t size,
-                        unsigned *leaf_count)
+static void search_data(struct tree *tree, const uint8_t *data, uint64_t size)
 {
+    struct foreign_search *search = tree->search;
     struct cw_cursor cursor = cw_cursor_make(data, (size_t)size, 8);
-    while (cw_cursor_left(&cursor) >= 8 && *leaf_count < LEAF_LIMIT && !search->failed) {
+    while (cw_cursor_left(&cursor) >= 8 && tree->leaf_count < LEAF_LIMIT && !search->failed) {
         cw_addr address = cw_cursor_u64(&cursor);
         if (address == 0 || address % STRUCT_ALIGNMENT != 0 || address > POINTER_BITS ||
             foreign_region(search, address) == NULL) {
             continue;
         }
         const uint8_t *leaf = cw_space_view(search->space, address, (uint64_t)LEAF_ENTRIES * 8);
-        if (leaf != NULL) {
-            ++*leaf_count;
-            try_leaf(search, leaf);
+        bool is_new = false;
+        search->failed |= leaf != NULL && cw_map_insert(&tree->leaves, address, &is_new) == NULL;
+        if (is_new && !search->failed) {
+            tree->leaf_count++;
+            try_leaf(tree, leaf);
         }
     }
+}
+
+/* A sound process has an entry a page at most. */
+static uint64_t entry_limit(const struct cw_space *space)
+{
+    uint64_t count = LEAF_ENTRIES;
+    for (size_t i = 0; i < space->region_count; i++) {
+        const struct cw_region *region = &space->regions[i];
+        if (cw_region_is_anonymous(region) && region->provenance == CW_HELD) {
+            count += ENTRIES_PER_PAGE * (region->size_bytes / JEMALLOC_PAGE_BYTES);
+        }
+    }
+    return count;
 }
 
 void foreign_find_jemalloc(struct foreign_search *search)
@@ -109,10 +134,11 @@ void foreign_find_jemalloc(struct foreign_search *search)
     const struct cw_space *space = search->space;
     const struct cw_module *module = search->module;
     uint64_t left = BSS_SEARCH_LIMIT;
-    unsigned leaf_count = 0;
+    struct tree tree = {.search = search, .entries_left = entry_limit(space)};
     if (space->target->arch != CW_ARCH_X86_64) {
         return;
     }
+    cw_map_init(&tree.leaves, search->budget);
     for (size_t i = cw_space_first_above(space, module->start); i < space->region_count; i++) {
         const struct cw_region *region = &space->regions[i];
         if (region->start - module->start >= module->size_bytes) {
@@ -124,7 +150,8 @@ void foreign_find_jemalloc(struct foreign_search *search)
         size = cw_min(size, left);
         left -= size;
         if (size > 0) {
-            search_data(search, data, size, &leaf_count);
+            search_data(&tree, data, size);
         }
     }
+    cw_map_deinit(&tree.leaves);
 }

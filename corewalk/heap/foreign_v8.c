@@ -69,7 +69,7 @@ static void claim_page(struct foreign_search *search,
 {
     const uint64_t *count = cw_map_find(heaps, page.heap);
     if (count != NULL && *count >= LEAST_PAGES) {
-        foreign_add(search, CW_FOREIGN_V8, at, page.size_bytes);
+        foreign_add_mapped(search, CW_FOREIGN_V8, at, page.size_bytes, 0);
     }
 }
 

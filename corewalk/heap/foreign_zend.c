@@ -73,7 +73,7 @@ static void follow_huge(const struct zend *zend, cw_addr node)
             foreign_region(zend->search, start) == NULL) {
             return;
         }
-        foreign_add(zend->search, CW_FOREIGN_ZEND, start, size);
+        foreign_add_mapped(zend->search, CW_FOREIGN_ZEND, start, size, CW_PROT_WRITE);
     }
 }
 

@@ -10,6 +10,8 @@ struct lost {
     uint64_t bytes;
     cw_addr page; /* 0: nothing refers to a place that would do */
     bool is_ambiguous;
+    struct cw_vector thread_words; /* cw_addr: stack and thread pointers, sorted */
+    struct cw_vector ends;         /* cw_addr: of each region's stretch of writable memory */
 };
 
 static bool has_missing_memory(const struct cw_space *space)
@@ -34,24 +36,61 @@ static struct cw_tally tally_mapped(const struct cw_chunk_table *table)
     return tally;
 }
 
+static int compare_addresses(const void *a, const void *b)
+{
+    cw_addr x = *(const cw_addr *)a;
+    cw_addr y = *(const cw_addr *)b;
+    return (x > y) - (x < y);
+}
+
+/* What is_place looks up for each of up to millions of words. False: out of memory. */
+static bool gather(struct lost *lost)
+{
+    const struct cw_space *space = lost->glibc->space;
+    const struct cw_target *target = space->target;
+    bool done = true;
+    for (size_t i = 0; i < target->thread_count && done; i++) {
+        done = cw_vector_append(&lost->thread_words, &target->threads[i].sp) &&
+               cw_vector_append(&lost->thread_words, &target->threads[i].tp);
+    }
+    cw_vector_sort(&lost->thread_words, compare_addresses);
+    cw_addr end = 0;
+    for (size_t i = 0; i < space->region_count && done; i++) {
+        if (space->regions[i].start >= end) {
+            end = glibc_stretch_end(space, space->regions[i].start);
+        }
+        done = cw_vector_append(&lost->ends, &end);
+    }
+    return done;
+}
+
+static bool holds_thread_word(const struct lost *lost, cw_addr start)
+{
+    size_t low = 0;
+    size_t high = lost->thread_words.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (*(cw_addr *)cw_vector_at(&lost->thread_words, middle) < start) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < lost->thread_words.count &&
+           cw_range_has(start, lost->bytes, *(cw_addr *)cw_vector_at(&lost->thread_words, low));
+}
+
 /* Could the mapping begin at the page? It holds no chunk, stack or thread block, and has room. */
 static bool is_place(const struct lost *lost, cw_addr page)
 {
     const struct glibc *glibc = lost->glibc;
-    const struct cw_target *target = glibc->space->target;
     const struct cw_region *region = cw_space_find(glibc->space, page);
-    if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region) ||
-        glibc_stretch_end(glibc->space, page) - page < lost->bytes ||
-        cw_chunk_table_find(&glibc->builder->heap->chunks, page) != CW_NONE) {
+    if (region == NULL || !cw_region_is_writable(region) || !cw_region_is_anonymous(region)) {
         return false;
     }
-    for (size_t i = 0; i < target->thread_count; i++) {
-        if (cw_range_has(page, lost->bytes, target->threads[i].sp) ||
-            cw_range_has(page, lost->bytes, target->threads[i].tp)) {
-            return false;
-        }
-    }
-    return true;
+    cw_addr end = *(cw_addr *)cw_vector_at(&lost->ends, (size_t)(region - glibc->space->regions));
+    return end - page >= lost->bytes && !holds_thread_word(lost, page) &&
+           cw_chunk_table_find(&glibc->builder->heap->chunks, page) == CW_NONE;
 }
 
 static void look_at(struct lost *lost, uint64_t word)
@@ -123,10 +162,15 @@ void glibc_check_mmapped(struct glibc *glibc)
     struct cw_tally missing = {.count = counted.count - mapped.count,
                                .bytes = counted.bytes - mapped.bytes};
     struct lost lost = {.glibc = glibc, .bytes = missing.bytes};
-    for (size_t i = 0; i < space->region_count && missing.count == 1; i++) {
+    cw_vector_init(&lost.thread_words, glibc->arenas.budget, sizeof(cw_addr));
+    cw_vector_init(&lost.ends, glibc->arenas.budget, sizeof(cw_addr));
+    bool is_searched = missing.count == 1 && gather(&lost);
+    for (size_t i = 0; i < space->region_count && is_searched; i++) {
         if (cw_region_is_writable(&space->regions[i])) {
             search_region(&lost, &space->regions[i]);
         }
     }
     report(glibc, &lost, missing);
+    cw_vector_deinit(&lost.thread_words);
+    cw_vector_deinit(&lost.ends);
 }

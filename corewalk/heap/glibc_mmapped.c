@@ -15,10 +15,10 @@
  */
 #include "heap/glibc.h"
 
-enum { LARGEST_ALIGNMENT_SHIFT = 40 };
-
-/* Pages that may be looked at for moved blocks: all of 1 TiB. */
-#define PAGE_LOOKS (UINT64_C(1) << 28)
+enum {
+    LARGEST_ALIGNMENT_SHIFT = 40,
+    LOOKS_PER_PAGE = 4, /* for moved blocks: mappings do not overlap, so that one would do */
+};
 
 struct mapping {
     cw_addr start;
@@ -34,11 +34,11 @@ struct scan {
     struct cw_tally counted; /* by the copies' mp_ */
     bool is_counted;         /* each has one */
     struct glibc_window window;
-    struct cw_vector found; /* struct mapping */
-    struct cw_tally sure;   /* of them: not near a stack */
-    bool is_thorough;       /* moved blocks are looked for as well */
-    uint64_t page_looks_left;
-    bool failed; /* out of memory, or cancelled */
+    struct cw_vector found;   /* struct mapping */
+    struct cw_tally sure;     /* of them: not near a stack */
+    bool is_thorough;         /* moved blocks are looked for as well */
+    uint64_t page_looks_left; /* for moved blocks */
+    bool failed;              /* out of memory, or cancelled */
 };
 
 /* The mapping's size if the header at `chunk` is that of a mapping from `start` on; else 0. */
@@ -79,13 +79,13 @@ static bool try_chunk(struct scan *scan, struct mapping *mapping, cw_addr chunk)
 }
 
 /* At the places where memalign puts blocks of each alignment. */
-static bool find_aligned(struct scan *scan, struct mapping *mapping, uint64_t stale_bytes)
+static bool find_aligned(struct scan *scan, struct mapping *mapping, uint64_t reach_bytes)
 {
     const struct glibc *glibc = scan->glibc;
     cw_addr outer = glibc_first_chunk(glibc, mapping->start);
     for (unsigned shift = 4; shift < LARGEST_ALIGNMENT_SHIFT; shift++) {
         uint64_t alignment = UINT64_C(1) << shift;
-        if (alignment >= stale_bytes) {
+        if (alignment >= reach_bytes) {
             break;
         }
         uint64_t user;
@@ -99,7 +99,7 @@ static bool find_aligned(struct scan *scan, struct mapping *mapping, uint64_t st
             user += alignment;
         }
         cw_addr chunk = user - glibc->header_bytes;
-        if (chunk > outer && user - mapping->start < stale_bytes &&
+        if (chunk > outer && user - mapping->start < reach_bytes &&
             try_chunk(scan, mapping, chunk)) {
             return true;
         }
@@ -108,11 +108,11 @@ static bool find_aligned(struct scan *scan, struct mapping *mapping, uint64_t st
 }
 
 /* At the end of any page: mremap keeps no alignment beyond a page. */
-static bool find_moved(struct scan *scan, struct mapping *mapping, uint64_t stale_bytes)
+static bool find_moved(struct scan *scan, struct mapping *mapping, uint64_t reach_bytes)
 {
     const struct glibc *glibc = scan->glibc;
     uint64_t page_bytes = glibc->space->page_bytes;
-    for (uint64_t off = page_bytes; off < stale_bytes && scan->page_looks_left > 0;
+    for (uint64_t off = page_bytes; off < reach_bytes && scan->page_looks_left > 0;
          off += page_bytes) {
         scan->page_looks_left--;
         if (try_chunk(scan, mapping, mapping->start + off - glibc->header_bytes)) {
@@ -131,8 +131,9 @@ static bool find_mapping(struct scan *scan, cw_addr page, cw_addr end, struct ma
         return false;
     }
     mapping->start = page;
-    if (!find_aligned(scan, mapping, stale_bytes) &&
-        !(scan->is_thorough && find_moved(scan, mapping, stale_bytes))) {
+    uint64_t reach_bytes = cw_min(stale_bytes, end - page);
+    if (!find_aligned(scan, mapping, reach_bytes) &&
+        !(scan->is_thorough && find_moved(scan, mapping, reach_bytes))) {
         mapping->chunk = outer;
         mapping->total_bytes = stale_bytes;
     }
@@ -170,24 +171,31 @@ static bool holds_stack(const struct glibc *glibc, cw_addr start, uint64_t size)
 }
 
 /*
- * Is that what mp_ counts? From 2.43 on each mremap leaves two words too many in its sum. Fewer
- * than a page of them cannot hide that a mapping was read with a wrong size: that is `surely` all.
+ * By how much mp_ counts more bytes than these, of as many mappings. False: it cannot be. From 2.43
+ * on each mremap leaves two words too many in its sum.
  */
-static bool is_all(const struct scan *scan, struct cw_tally tally, bool surely)
+static bool find_drift(const struct scan *scan, struct cw_tally tally, uint64_t *ret_bytes)
 {
     const struct glibc *glibc = scan->glibc;
     if (!scan->is_counted || tally.count != scan->counted.count ||
         tally.bytes > scan->counted.bytes) {
         return false;
     }
-    uint64_t excess = scan->counted.bytes - tally.bytes;
-    return excess == 0 || (glibc->mp.form == GLIBC_MP_2_43 && excess % glibc->header_bytes == 0 &&
-                           (!surely || excess < glibc->space->page_bytes));
+    *ret_bytes = scan->counted.bytes - tally.bytes;
+    return *ret_bytes == 0 ||
+           (glibc->mp.form == GLIBC_MP_2_43 && *ret_bytes % glibc->header_bytes == 0);
+}
+
+/* Is that what mp_ counts? Less than a page cannot hide that a mapping's size was read wrong. */
+static bool is_all(const struct scan *scan, struct cw_tally tally)
+{
+    uint64_t drift;
+    return find_drift(scan, tally, &drift) && drift < scan->glibc->space->page_bytes;
 }
 
 static bool is_complete(const struct scan *scan)
 {
-    return is_all(scan, scan->sure, true);
+    return is_all(scan, scan->sure);
 }
 
 /* The mapping that begins at the page, if one does; returns where to look next. */
@@ -299,7 +307,7 @@ static bool add_mapping(struct glibc *glibc, const struct mapping *mapping)
         glibc->builder, mapping->start, mapping->total_bytes, mapping->chunk - mapping->start);
 }
 
-static void report_mismatch(const struct scan *scan)
+static void report_mismatch(const struct scan *scan, struct cw_tally found)
 {
     cw_note_add(scan->glibc->builder->coverage,
                 CW_WARNING,
@@ -307,8 +315,8 @@ static void report_mismatch(const struct scan *scan)
                 scan->glibc->mp.address,
                 "%" PRIu64 " mmapped chunks of %" PRIu64
                 " bytes were found, but the allocator counts %" PRIu64 " of %" PRIu64 " bytes",
-                scan->sure.count,
-                scan->sure.bytes,
+                found.count,
+                found.bytes,
                 scan->counted.count,
                 scan->counted.bytes);
 }
@@ -383,7 +391,7 @@ static void refute_one(struct scan *scan)
         struct mapping *mapping = found_at(scan, i);
         struct cw_tally rest = {.count = scan->sure.count - 1,
                                 .bytes = scan->sure.bytes - mapping->total_bytes};
-        if (mapping->is_near_stack || !is_all(scan, rest, true)) {
+        if (mapping->is_near_stack || !is_all(scan, rest)) {
             continue;
         }
         same_size = mapping;
@@ -401,22 +409,66 @@ static void refute_one(struct scan *scan)
     }
 }
 
+/* Does something else begin, or nothing follow, where the mapping ends? */
+static bool has_known_end(const struct scan *scan, size_t index)
+{
+    const struct mapping *mapping = found_at(scan, index);
+    cw_addr end = mapping->start + mapping->total_bytes;
+    const struct cw_region *region = cw_space_find(scan->glibc->space, end);
+    if (region == NULL || region->start == end || !is_anonymous_data(region) ||
+        (index + 1 < scan->found.count && found_at(scan, index + 1)->start == end)) {
+        return true;
+    }
+    const struct glibc_span *span = span_behind(scan, end);
+    return span != NULL && span->start - end < scan->glibc->space->page_bytes;
+}
+
+/* As is_all, but pages of drift are taken for that where none of those added could be larger. */
+static bool is_all_by_ends(const struct scan *scan, struct cw_tally tally, bool with_stacks)
+{
+    uint64_t drift;
+    if (!find_drift(scan, tally, &drift)) {
+        return false;
+    }
+    bool is_all = true;
+    for (size_t i = 0; i < scan->found.count && drift >= scan->glibc->space->page_bytes; i++) {
+        const struct mapping *mapping = found_at(scan, i);
+        bool is_added = with_stacks || (!mapping->is_near_stack && !mapping->is_refuted);
+        is_all &= !is_added || has_known_end(scan, i);
+    }
+    return is_all;
+}
+
 static void add_found(struct scan *scan)
 {
-    struct cw_tally all = tally_found(scan);
-    bool all_agree = is_all(scan, all, false);
-    if (!all_agree) {
+    uint64_t drift;
+    struct cw_tally added = tally_found(scan);
+    bool with_stacks = find_drift(scan, added, &drift);
+    if (!with_stacks) {
         refute_one(scan);
+        added = scan->sure;
     }
     for (size_t i = 0; i < scan->found.count && !scan->failed; i++) {
         const struct mapping *mapping = found_at(scan, i);
-        if (all_agree || (!mapping->is_near_stack && !mapping->is_refuted)) {
+        if (with_stacks || (!mapping->is_near_stack && !mapping->is_refuted)) {
             scan->failed |= !add_mapping(scan->glibc, mapping);
         }
     }
-    if (scan->is_counted && !all_agree && !is_all(scan, scan->sure, false) && !scan->failed) {
-        report_mismatch(scan);
+    if (scan->is_counted && !is_all_by_ends(scan, added, with_stacks) && !scan->failed) {
+        report_mismatch(scan, added);
     }
+}
+
+static uint64_t count_pages(const struct cw_space *space)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < space->region_count; i++) {
+        const struct cw_region *region = &space->regions[i];
+        if (is_anonymous_data(region) && region->provenance == CW_HELD) {
+            count += region->size_bytes / space->page_bytes;
+        }
+    }
+    return count;
 }
 
 bool glibc_find_mmapped(struct glibc_copies *copies)
@@ -428,7 +480,10 @@ bool glibc_find_mmapped(struct glibc_copies *copies)
         heap->mmapped_overhead_bytes += glibc->word_bytes;
     }
     struct scan scan = {
-        .glibc = glibc, .window = {.space = glibc->space}, .page_looks_left = PAGE_LOOKS};
+        .glibc = glibc,
+        .window = {.space = glibc->space},
+        .page_looks_left = LOOKS_PER_PAGE * count_pages(glibc->space),
+    };
     cw_vector_init(&scan.found, glibc->arenas.budget, sizeof(struct mapping));
     cw_vector_init(&scan.spans, glibc->arenas.budget, sizeof(struct glibc_span));
     scan.failed = !gather(&scan, copies);

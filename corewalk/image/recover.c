@@ -190,7 +190,30 @@ static struct object *object_of(const struct recovery *recovery, const struct cw
     return NULL;
 }
 
-/* A layout from the file on disk, if that has its dynamic section where the target does. */
+/* Where the file has its build-id, does memory have another one? */
+static bool has_other_build_id(const struct recovery *recovery,
+                               const struct cw_elf_file *file,
+                               uint64_t bias)
+{
+    const struct cw_elf_layout *layout = &file->layout;
+    uint8_t held[CW_BUILD_ID_LIMIT];
+    size_t size = layout->build_id_bytes;
+    const uint8_t *id =
+        size > 0 ? memmem(file->data, cw_min(file->size, FRONT_BYTES), layout->build_id, size)
+                 : NULL;
+    for (size_t i = 0; id != NULL && i < layout->load_count; i++) {
+        const struct cw_elf_load *load = &layout->loads[i];
+        uint64_t off = (uint64_t)(id - file->data);
+        if (cw_range_holds(load->file_off, load->file_bytes, off, size)) {
+            cw_addr at = cw_elf_layout_address(layout, bias, load->vaddr + (off - load->file_off));
+            return cw_space_read(&recovery->space, at, held, size) && memcmp(held, id, size) != 0;
+        }
+    }
+    return false;
+}
+
+/* A layout from the file on disk, if that has its dynamic section where the target does, and no
+ * other build-id. */
 static void find_layout_of_file(const struct recovery *recovery,
                                 struct object *object,
                                 bool is_program)
@@ -214,7 +237,7 @@ static void find_layout_of_file(const struct recovery *recovery,
         const struct cw_elf_layout *layout = &file.layout;
         cw_addr dynamic = cw_elf_layout_address(layout, object->bias, layout->dynamic_vaddr);
         if (cw_elf_layout_fits(layout, recovery->target) && layout->has_dynamic &&
-            dynamic == object->dynamic) {
+            dynamic == object->dynamic && !has_other_build_id(recovery, &file, object->bias)) {
             object->layout = *layout;
             object->has_layout = true;
         }
@@ -236,8 +259,11 @@ static void take_listed(struct recovery *recovery, const struct cw_link_map *map
         name[0] = '\0';
     }
     bool is_program = is_first && name[0] == '\0';
+    if (!is_program && (strchr(name, '/') == NULL || is_vdso(recovery, name, map->bias))) {
+        return;
+    }
     const char *path = is_program ? program_path(recovery) : cw_arena_strdup(recovery->arena, name);
-    if (path == NULL || strchr(path, '/') == NULL || is_vdso(recovery, path, map->bias)) {
+    if (path == NULL || strchr(path, '/') == NULL) {
         return;
     }
     recovery->listed_count++;
@@ -255,11 +281,11 @@ static void find_listed(struct recovery *recovery)
 {
     struct cw_link_map map;
     bool is_found = find_debug_by_headers(recovery, &map) || find_debug_by_base(recovery, &map);
-    bool is_first = true;
-    while (is_found && recovery->objects.count < OBJECT_LIMIT &&
-           recovery->listed_count < OBJECT_LIMIT) {
-        take_listed(recovery, &map, is_first);
-        is_first = false;
+    for (unsigned i = 0;
+         i < CW_LINK_MAP_LIMIT && is_found && recovery->objects.count < OBJECT_LIMIT &&
+         recovery->listed_count < OBJECT_LIMIT;
+         i++) {
+        take_listed(recovery, &map, i == 0);
         is_found = cw_link_map_next(&recovery->space, &map);
     }
 }

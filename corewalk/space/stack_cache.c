@@ -8,6 +8,8 @@ enum {
     HEADS_BYTES = 256, /* around one list's head, where the others' may lie */
     LARGEST_MEMBER_COUNT = 1 << 16,
     THREADS_TRIED = 16,
+    STEP_LIMIT = 1 << 22, /* along all lists together */
+    THREADS_PER_STEP = 64,
 };
 
 struct search {
@@ -17,7 +19,13 @@ struct search {
     struct cw_stack *stacks;
     size_t limit;
     size_t count;
+    uint64_t steps_left;
 };
+
+static bool take_steps(struct search *search, uint64_t count)
+{
+    return cw_sub(search->steps_left, count, &search->steps_left);
+}
 
 static bool word_at(const struct search *search, cw_addr address, uint64_t *ret_value)
 {
@@ -58,12 +66,12 @@ static bool is_descriptor(const struct search *search, cw_addr address)
 }
 
 /* The head of the list that the node is on: its only member in no descriptor. 0: none, or more. */
-static cw_addr find_head(const struct search *search, cw_addr node)
+static cw_addr find_head(struct search *search, cw_addr node)
 {
     cw_addr head = 0;
     cw_addr at = node;
     for (unsigned steps = 0; steps < LARGEST_MEMBER_COUNT; steps++) {
-        if (!next_node(search, at, &at)) {
+        if (!take_steps(search, 1) || !next_node(search, at, &at)) {
             return 0;
         }
         if (at == node) {
@@ -84,10 +92,11 @@ static void take_list(struct search *search, cw_addr head)
 {
     size_t count_before = search->count;
     cw_addr node = head;
+    uint64_t steps = 1 + search->space->target->thread_count / THREADS_PER_STEP;
     while (next_node(search, node, &node) && node != head) {
         cw_addr descriptor = node - search->link_off;
         struct cw_stack stack = {.thread_index = CW_NONE};
-        if (search->count - count_before >= LARGEST_MEMBER_COUNT ||
+        if (search->count - count_before >= LARGEST_MEMBER_COUNT || !take_steps(search, steps) ||
             !is_descriptor(search, descriptor) || is_live(search, descriptor) ||
             !cw_stack_of_descriptor(search->space, descriptor, &stack)) {
             break;
@@ -116,7 +125,12 @@ size_t cw_stack_cache_find(const struct cw_space *space, struct cw_stack *ret_st
 {
     const struct cw_target *target = space->target;
     struct search search = {
-        .space = space, .word_bytes = space->word_bytes, .stacks = ret_stacks, .limit = limit};
+        .space = space,
+        .word_bytes = space->word_bytes,
+        .stacks = ret_stacks,
+        .limit = limit,
+        .steps_left = STEP_LIMIT,
+    };
     if (target->arch != CW_ARCH_X86_64 && target->arch != CW_ARCH_I386) {
         return 0;
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "target/file_map.h"
 #include "target/target.h"
 #include "target/unpack.h"
 
@@ -49,11 +50,9 @@ static enum cw_status map_file(
     if (size == 0) {
         return CW_OK; /* mmap would refuse it; the reader says that it is empty */
     }
-    void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (data == MAP_FAILED) {
+    if (!cw_file_map(file, size, ret_data)) {
         return cw_error_set_os(err, errno, "cannot map %.100s", path);
     }
-    *ret_data = data;
     return CW_OK;
 }
 

@@ -6,20 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "target/file_map.h"
 
 enum {
     BLOCK_BYTES = 4096,
+    HOLES_SHARE = 4,    /* with its holes a file may be so many times as large as without */
     RESERVE_SHARE = 20, /* a twentieth of the file system stays free, */
 };
 
 #define RESERVE_BYTES ((uint64_t)1 << 30) /* but not more than this */
+#define ALLOWED_BYTES ((uint64_t)1 << 36) /* of a file with its holes, always */
 #define LARGEST_BYTES ((uint64_t)1 << 44) /* of a file: ext4's limit */
 
 /* Where O_TMPFILE is unknown (EISDIR) or refused (EOPNOTSUPP), a name lives for a moment. */
@@ -67,12 +69,17 @@ static uint64_t free_bytes(int file)
     return available > reserve ? available - reserve : 0;
 }
 
-/* A write beyond RLIMIT_FSIZE would end the process by SIGXFSZ. */
-static uint64_t largest_file(void)
+/*
+ * Holes take no room, but time: they are unpacked and searched like all else. A write beyond
+ * RLIMIT_FSIZE would end the process by SIGXFSZ.
+ */
+static uint64_t largest_file(uint64_t limit_bytes)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? cw_min(limit.rlim_cur, LARGEST_BYTES)
-                                                : LARGEST_BYTES;
+    uint64_t largest = LARGEST_BYTES;
+    (void)cw_mul(limit_bytes, HOLES_SHARE, &largest);
+    largest = cw_min(cw_max(largest, ALLOWED_BYTES), LARGEST_BYTES);
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? cw_min(limit.rlim_cur, largest) : largest;
 }
 
 enum cw_status cw_scratch_open(const char *folder,
@@ -89,8 +96,8 @@ enum cw_status cw_scratch_open(const char *folder,
     struct cw_scratch scratch = {
         .file = file,
         .limit_bytes = limit_bytes != 0 ? limit_bytes : free_bytes(file),
-        .largest_bytes = largest_file(),
     };
+    scratch.largest_bytes = largest_file(scratch.limit_bytes);
     if (scratch.limit_bytes == 0) {
         close(file);
         return cw_error_set_os(
@@ -177,8 +184,7 @@ enum cw_status cw_scratch_map(const struct cw_scratch *scratch,
         return cw_error_set_os(err, errno, "cannot size the scratch file to %zu bytes", size);
     }
     if (size > 0) {
-        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, scratch->file, 0);
-        if (data == MAP_FAILED) {
+        if (!cw_file_map(scratch->file, size, &data)) {
             return cw_error_set_os(err, errno, "cannot map the scratch file (%zu bytes)", size);
         }
     }

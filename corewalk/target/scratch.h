@@ -12,7 +12,7 @@ struct cw_scratch {
     uint64_t size_bytes;    /* appended so far */
     uint64_t stored_bytes;  /* of these, not in holes */
     uint64_t limit_bytes;   /* of stored_bytes */
-    uint64_t largest_bytes; /* of size_bytes: what the system lets a file be */
+    uint64_t largest_bytes; /* of size_bytes: 4 * limit_bytes or 64 GiB, if the system lets it be */
     int os_error;           /* why the last append failed; 0: a limit was reached */
 };
 

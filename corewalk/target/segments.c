@@ -17,6 +17,7 @@
 struct place {
     cw_addr start;
     size_t index;
+    size_t next_held; /* the first place from this one on of which something is held */
 };
 
 static int compare_places(const void *a, const void *b)
@@ -58,7 +59,8 @@ struct sweep {
     cw_addr next;
     bool is_at_top;
     uint64_t cut_count;
-    const void *following; /* the item after the one that is cut, as in the input; or NULL */
+    const struct cw_vector *raw;
+    const struct cw_vector *places;
 };
 
 /*
@@ -87,16 +89,50 @@ static uint64_t take_span(struct sweep *sweep, cw_addr start, uint64_t size, uin
     return kept;
 }
 
+static struct place *place_at(const struct sweep *sweep, size_t index)
+{
+    return cw_vector_at(sweep->places, index);
+}
+
+/* The first segment in order that begins at the address or above and holds something, or NULL. */
+static const struct cw_segment *next_held(const struct sweep *sweep, cw_addr start)
+{
+    size_t low = 0;
+    size_t high = sweep->places->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (place_at(sweep, middle)->start < start) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    size_t held = low < sweep->places->count ? place_at(sweep, low)->next_held : low;
+    return held < sweep->places->count ? cw_vector_at(sweep->raw, place_at(sweep, held)->index)
+                                       : NULL;
+}
+
 static void give_way(struct sweep *sweep, struct cw_segment *segment)
 {
-    const struct cw_segment *following = sweep->following;
-    if (following == NULL || following->held_bytes == 0) {
+    uint64_t end;
+    if (!cw_add(segment->start, cw_max(segment->stored_bytes, 1), &end)) {
         return;
     }
-    uint64_t distance = following->start - segment->start;
-    if (distance > 0 && distance >= segment->stored_bytes && distance < segment->size_bytes) {
-        segment->size_bytes = distance;
+    const struct cw_segment *held = next_held(sweep, end);
+    if (held != NULL && held->start - segment->start < segment->size_bytes) {
+        segment->size_bytes = held->start - segment->start;
         sweep->cut_count++;
+    }
+}
+
+static void find_held(const struct sweep *sweep)
+{
+    size_t next = sweep->places->count;
+    for (size_t i = sweep->places->count; i > 0; i--) {
+        struct place *place = place_at(sweep, i - 1);
+        const struct cw_segment *segment = cw_vector_at(sweep->raw, place->index);
+        next = segment->held_bytes > 0 ? i - 1 : next;
+        place->next_held = next;
     }
 }
 
@@ -145,12 +181,14 @@ static bool normalise(const struct cw_vector *raw,
     cw_vector_init(&places, arena->budget, sizeof(struct place));
     struct list list = {.items = cw_arena_alloc_array(arena, raw->count, raw->item_bytes)};
     bool is_done = list.items != NULL && sort_places(raw, &places);
-    struct sweep sweep = {.top = top};
+    struct sweep sweep = {.top = top, .raw = raw, .places = &places};
+    if (is_done && cut == cut_segment) {
+        find_held(&sweep);
+    }
     for (size_t i = 0; is_done && i < raw->count; i++) {
         const struct place *place = cw_vector_at(&places, i);
         void *item = (char *)list.items + list.count * raw->item_bytes;
         memcpy(item, cw_vector_at(raw, place->index), raw->item_bytes);
-        sweep.following = i + 1 < raw->count ? cw_vector_at(raw, place[1].index) : NULL;
         list.count += cut(&sweep, item) ? 1 : 0;
     }
     cw_vector_deinit(&places);

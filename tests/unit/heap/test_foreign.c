@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "heap/foreign_finder.h"
+#include "image/module.h"
 #include "support/opened_core.h"
 #include "support/unit.h"
 
@@ -124,6 +125,17 @@ static void a_huge_block_that_is_not_mapped_is_left_out(void)
     scene_close(&scene);
 }
 
+static void a_huge_block_ends_where_its_memory_does(void)
+{
+    struct scene scene;
+    make_zend(&scene);
+    core_builder_segment(scene.builder, HUGE_BLOCK + 3 * MIB, MIB, CW_PROT_READ);
+    put(&scene, FIRST + 0x1000, 1, UINT64_C(1) << 40);
+    scene_find(&scene, foreign_find_zend);
+    CU_ASSERT_EQUAL(found_bytes(&scene), 9 * MIB);
+    scene_close(&scene);
+}
+
 /* ---- Go ------------------------------------------------------------------------------------ */
 
 static void go_arenas_are_found_from_their_hint_on(void)
@@ -135,6 +147,21 @@ static void go_arenas_are_found_from_their_hint_on(void)
     core_builder_segment(scene.builder, 0xc010000000, MIB, READ_WRITE); /* behind a gap */
     scene_find(&scene, foreign_find_go);
     CU_ASSERT_EQUAL(scene.search.ranges.count, 1);
+    CU_ASSERT_EQUAL(found_bytes(&scene), 128 * MIB);
+    scene_close(&scene);
+}
+
+/* The last hints lie where mmap puts everybody's memory. */
+static void a_go_hint_behind_one_that_is_free_is_not_used(void)
+{
+    struct scene scene;
+    scene_init(&scene);
+    core_builder_segment(scene.builder, 0xc000000000, MIB, READ_WRITE);
+    core_builder_segment(scene.builder, 0x1c000000000, MIB, CW_PROT_EXEC); /* of someone else */
+    core_builder_segment(scene.builder, 0x2c000000000, MIB, READ_WRITE);
+    core_builder_segment(scene.builder, 0x7fc000000000, MIB, READ_WRITE);
+    scene_find(&scene, foreign_find_go);
+    CU_ASSERT_EQUAL(scene.search.ranges.count, 2);
     CU_ASSERT_EQUAL(found_bytes(&scene), 128 * MIB);
     scene_close(&scene);
 }
@@ -217,6 +244,56 @@ static void jemalloc_extents_are_found(void)
     scene_find(&scene, foreign_find_jemalloc);
     CU_ASSERT_EQUAL(scene.search.ranges.count, 10);
     CU_ASSERT_EQUAL(found_bytes(&scene), 10 * 0x10000);
+    scene_close(&scene);
+}
+
+static void an_extent_ends_where_its_memory_does(void)
+{
+    struct scene scene;
+    make_jemalloc(&scene, 0);
+    put(&scene, EXTENTS + 9 * UINT64_C(128), 2, UINT64_C(1) << 40);
+    scene_find(&scene, foreign_find_jemalloc);
+    CU_ASSERT_EQUAL(found_bytes(&scene), MIB);
+    scene_close(&scene);
+}
+
+static void a_leaf_is_tried_once(void)
+{
+    struct scene scene;
+    make_jemalloc(&scene, 0);
+    for (unsigned i = 8; i < 200; i++) {
+        put(&scene, BSS, i, LEAF);
+    }
+    scene_find(&scene, foreign_find_jemalloc);
+    CU_ASSERT_EQUAL(scene.search.ranges.count, 10);
+    scene_close(&scene);
+}
+
+/* All finders, within a budget. */
+static void check_zend_with(struct scene *scene, uint64_t limit_bytes, size_t expected_count)
+{
+    static const struct cw_runtime zend = {.id = "zend"};
+    struct cw_runtime_found found = {.runtime = &zend, .module = &scene->module};
+    struct cw_image_private private = {.runtimes = &found, .runtime_count = 1};
+    struct cw_image image = {.private = &private};
+    struct cw_budget budget;
+    struct cw_arena arena;
+    struct cw_foreign foreign = {0};
+    cw_budget_init(&budget, limit_bytes);
+    cw_arena_init(&arena, &budget);
+    CU_ASSERT_TRUE(cw_foreign_find(&scene->opened.space, &image, &arena, &foreign));
+    CU_ASSERT_EQUAL(foreign.range_count, expected_count);
+    cw_arena_deinit(&arena);
+}
+
+static void a_finder_without_memory_claims_nothing(void)
+{
+    struct scene scene;
+    make_zend(&scene);
+    put(&scene, FIRST + 0x1000, 2, FIRST + 0x1000); /* the huge block again and again */
+    scene_find(&scene, foreign_find_none);
+    check_zend_with(&scene, UINT64_MAX, 3);
+    check_zend_with(&scene, 4096, 0);
     scene_close(&scene);
 }
 
@@ -330,11 +407,16 @@ CW_TEST_MAIN("heap/foreign",
              CW_TEST(a_circle_of_chunks_that_does_not_close_is_none),
              CW_TEST(a_list_of_huge_blocks_in_a_circle_ends),
              CW_TEST(a_huge_block_that_is_not_mapped_is_left_out),
+             CW_TEST(a_huge_block_ends_where_its_memory_does),
              CW_TEST(go_arenas_are_found_from_their_hint_on),
+             CW_TEST(a_go_hint_behind_one_that_is_free_is_not_used),
              CW_TEST(a_file_in_the_place_of_a_go_arena_is_none),
              CW_TEST(v8_pages_of_one_heap_are_found),
              CW_TEST(few_pages_may_be_chance),
              CW_TEST(jemalloc_extents_are_found),
+             CW_TEST(an_extent_ends_where_its_memory_does),
+             CW_TEST(a_leaf_is_tried_once),
+             CW_TEST(a_finder_without_memory_claims_nothing),
              CW_TEST(a_tree_that_is_mostly_wrong_is_none),
              CW_TEST(extents_at_the_end_of_all_addresses_are_left_out),
              CW_TEST(the_java_heap_is_where_the_table_says),

@@ -1,4 +1,6 @@
 /* heap/glibc_mmapped: merged, aligned and half-missing mappings, and what only looks like one. */
+#include <time.h>
+
 #include "heap/glibc_layout.h"
 #include "support/glibc_builder.h"
 #include "support/unit.h"
@@ -103,7 +105,7 @@ static void mremap_spoils_the_sum(void)
 {
     static const unsigned remaps[] = {1, 9, 255, 256, 3000};
     for (unsigned i = 0; i < sizeof remaps / sizeof remaps[0]; i++) {
-        struct glibc_builder *builder = make(row(24), 0x400000);
+        struct glibc_builder *builder = make(row(24), 0xb4000);
         struct core_builder *core = glibc_builder_core(builder);
         glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0);
         glibc_builder_mmapped(builder, MAPPINGS + 0x24000, 0x90000, 0x5ff0);
@@ -123,6 +125,22 @@ static void mremap_spoils_the_sum(void)
     }
 }
 
+/* A page multiple could be drift by its number; but the mapping ends where nothing begins. */
+static void a_size_that_is_too_small_is_no_drift(void)
+{
+    struct glibc_builder *builder = make(row(24), 0x90000);
+    struct core_builder *core = glibc_builder_core(builder);
+    for (unsigned i = 0; i < 3; i++) {
+        glibc_builder_mmapped(builder, MAPPINGS + (uint64_t)i * 0x30000, 0x30000, 0);
+    }
+    core_builder_word(core, MAPPINGS + 0x30008, 0x20000 - 0x10 + 2);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 3);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 1);
+    done(&c, builder);
+}
+
 /* A thread's stack that looks like a mapping, and a real mapping merged behind it. */
 static void stacks_are_no_chunks(void)
 {
@@ -136,6 +154,25 @@ static void stacks_are_no_chunks(void)
     CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 1);
     CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x30000), CW_CHUNK_MMAPPED);
     CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+    done(&c, builder);
+}
+
+/* Each page could lead to a search of all the pages behind it: of 2^27 here. */
+static void stale_headers_everywhere_cost_little(void)
+{
+    uint64_t size = UINT64_C(64) << 20;
+    struct glibc_builder *builder = make(row(112), size);
+    struct core_builder *core = glibc_builder_core(builder);
+    glibc_builder_mmapped(builder, MAPPINGS, 0x24000, 0);
+    for (uint64_t off = 0; off < size; off += 0x1000) {
+        core_builder_word(core, MAPPINGS + off + 8, (size - off + 0x100000) | 2);
+    }
+    struct heap_case c;
+    clock_t before = clock();
+    open(&c, builder);
+    CU_ASSERT_TRUE(clock() - before < (clock_t)2 * CLOCKS_PER_SEC);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 0);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 1);
     done(&c, builder);
 }
 
@@ -209,7 +246,9 @@ CW_TEST_MAIN("heap/glibc_mmapped",
              CW_TEST(finds_aligned_blocks),
              CW_TEST(finds_aligned_blocks_with_a_short_lead),
              CW_TEST(mremap_spoils_the_sum),
+             CW_TEST(a_size_that_is_too_small_is_no_drift),
              CW_TEST(stacks_are_no_chunks),
+             CW_TEST(stale_headers_everywhere_cost_little),
              CW_TEST(a_disagreement_is_said),
              CW_TEST(content_that_looks_like_a_header),
              CW_TEST(one_too_many_is_the_one_that_mp_does_not_count),

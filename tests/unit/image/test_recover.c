@@ -194,6 +194,31 @@ static void files_give_the_layout_that_memory_lacks(void)
     free(elf);
 }
 
+/* Of a module whose ELF header is gone, memory still shows the build-id. */
+static void a_file_with_another_build_id_gives_no_layout(void)
+{
+    for (unsigned is_same = 0; is_same < 2; is_same++) {
+        struct elf *elf = dynamic_elf();
+        struct folder folder = folder_make();
+        struct cw_image_options options = {.sysroot = folder.path};
+        struct core_builder *builder = core_builder_create(CW_ARCH_X86_64);
+        struct session session;
+        load(elf, builder, PROGRAM, SHOWN_PAGE);
+        load(elf, builder, LIBRARY, SHOWN_PAGE);
+        core_builder_word(builder, LIBRARY, 0);
+        put_list(builder, DATA(PROGRAM));
+        put_debug_entry(builder, PROGRAM, DATA(PROGRAM) + DEBUG_OFF);
+        elf_set_build_id(elf, is_same == 1 ? 0xab : 0xcd);
+        free(folder_write(&folder, "lib/libother.so.1", elf->bytes, sizeof elf->bytes));
+        recover(&session, builder, &options);
+        CU_ASSERT_EQUAL(session.target.mapping_count, is_same == 1 ? 4 : 2);
+        session_close(&session);
+        core_builder_destroy(builder);
+        folder_remove(&folder);
+        free(elf);
+    }
+}
+
 static void a_file_that_is_read_is_no_module(void)
 {
     struct elf *elf = dynamic_elf();
@@ -246,6 +271,7 @@ CW_TEST_MAIN("image/recover",
              CW_TEST(headers_and_the_list_together_name_modules),
              CW_TEST(headers_alone_have_no_names),
              CW_TEST(files_give_the_layout_that_memory_lacks),
+             CW_TEST(a_file_with_another_build_id_gives_no_layout),
              CW_TEST(a_file_that_is_read_is_no_module),
              CW_TEST(a_list_that_does_not_lead_back_ends_there),
              CW_TEST(what_the_core_names_stays))

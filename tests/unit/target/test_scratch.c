@@ -218,9 +218,63 @@ static void a_folder_that_is_none_is_said(void)
     CU_ASSERT_EQUAL(scratch.file, -1);
 }
 
+/* A small file may unpack to any number of zeros. */
+static void holes_have_a_limit_too(void)
+{
+    struct cw_scratch scratch = open_scratch(2 * BLOCK);
+    CU_ASSERT_EQUAL(scratch.largest_bytes, UINT64_C(64) << 30);
+    memset(bytes, 0, sizeof bytes);
+    scratch.size_bytes = scratch.largest_bytes - BLOCK;
+    CU_ASSERT_FALSE(cw_scratch_append(&scratch, bytes, 2 * BLOCK));
+    CU_ASSERT_EQUAL(scratch.size_bytes, scratch.largest_bytes);
+    CU_ASSERT_EQUAL(scratch.os_error, 0);
+    cw_scratch_close(&scratch);
+}
+
+/* Of the mapping's pages, those that are in the system's cache: holes take none there but for what
+ * is read ahead. */
+static size_t cached_pages(const void *data, size_t size)
+{
+    static unsigned char residence[(257 << 20) / BLOCK];
+    size_t count = 0;
+    CU_ASSERT_EQUAL_FATAL(mincore((void *)(uintptr_t)data, size, residence), 0);
+    for (size_t i = 0; i < size / BLOCK; i++) {
+        count += residence[i] & 1;
+    }
+    return count;
+}
+
+static void reading_a_large_hole_fills_no_cache(void)
+{
+    struct cw_scratch scratch = open_scratch(0);
+    size_t hole = 256 << 20;
+    memset(bytes, 1, sizeof bytes);
+    CU_ASSERT_TRUE(cw_scratch_append(&scratch, bytes, sizeof bytes));
+    scratch.size_bytes += hole;
+    CU_ASSERT_TRUE(cw_scratch_append(&scratch, bytes, BLOCK));
+    void *mapped = NULL;
+    CU_ASSERT_EQUAL_FATAL(cw_scratch_map(&scratch, &mapped, NULL), CW_OK);
+    const uint8_t *data = mapped;
+    CU_ASSERT_EQUAL(memcmp(data, bytes, sizeof bytes), 0);
+    CU_ASSERT_EQUAL(memcmp(data + sizeof bytes + hole, bytes, BLOCK), 0);
+    size_t set_count = 0;
+    for (size_t i = sizeof bytes; i < sizeof bytes + hole; i++) {
+        set_count += data[i] != 0;
+    }
+    CU_ASSERT_EQUAL(set_count, 0);
+    void *plain = mmap(NULL, scratch.size_bytes, PROT_READ, MAP_PRIVATE, scratch.file, 0);
+    CU_ASSERT_PTR_NOT_EQUAL_FATAL(plain, MAP_FAILED);
+    CU_ASSERT_TRUE(cached_pages(plain, scratch.size_bytes) < hole / BLOCK / 4);
+    munmap(plain, scratch.size_bytes);
+    munmap(mapped, scratch.size_bytes);
+    cw_scratch_close(&scratch);
+}
+
 CW_TEST_MAIN("target/scratch",
              CW_TEST(it_has_no_name_and_is_private),
              CW_TEST(zero_blocks_become_holes),
+             CW_TEST(holes_have_a_limit_too),
+             CW_TEST(reading_a_large_hole_fills_no_cache),
              CW_TEST(pieces_of_any_size_add_up),
              CW_TEST(at_its_limit_it_keeps_what_fits),
              CW_TEST(a_limit_of_the_process_is_no_signal),

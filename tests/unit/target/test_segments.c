@@ -254,6 +254,22 @@ static void a_spent_budget_is_an_error(void)
     tear_down(&fixture);
 }
 
+static void what_is_not_stored_gives_way_to_the_next_that_is(void)
+{
+    struct fixture fixture;
+    set_up(&fixture, sizeof(struct cw_segment));
+    add(&fixture, 0x10000, UINT64_C(1) << 40, 0x1000);
+    add(&fixture, 0x10800, 0x1000, 0x1000); /* inside what the first has: cut */
+    add(&fixture, 0x20000, 0x1000, 0);
+    add(&fixture, 0x30000, 0x1000, 0x1000);
+    normalise(&fixture);
+    CU_ASSERT_EQUAL_FATAL(fixture.target.segment_count, 2);
+    check(&fixture, 0, 0x10000, 0x20000);
+    check(&fixture, 1, 0x30000, 0x1000);
+    CU_ASSERT_EQUAL(fixture.target.segments[1].held_bytes, 0x1000);
+    tear_down(&fixture);
+}
+
 CW_TEST_MAIN("target/segments",
              CW_TEST(sorts_by_address),
              CW_TEST(the_later_of_two_that_overlap_is_cut),
@@ -261,6 +277,7 @@ CW_TEST_MAIN("target/segments",
              CW_TEST(the_top_of_the_address_space_is_legal_and_final),
              CW_TEST(one_that_wraps_ends_at_the_top),
              CW_TEST(what_is_not_stored_gives_way_to_what_is),
+             CW_TEST(what_is_not_stored_gives_way_to_the_next_that_is),
              CW_TEST(empty_ones_are_left_out),
              CW_TEST(mappings_without_segments_get_empty_ones),
              CW_TEST(a_mapping_up_to_the_top_is_filled_once),
