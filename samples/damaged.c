@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,11 @@
 #include "sample.h"
 
 /*
- * Blocks in a row, each right behind the one before. Sizes are what malloc is asked for; the chunk
- * has 8 more bytes (all are 8 modulo 16).
+ * Blocks in a row, each right behind the one before. Sizes are what malloc is asked for; all are 8
+ * modulo 16, and their chunks 8 larger in both word sizes.
  */
 enum {
+    WORD_BYTES = sizeof(size_t),
     SMALL_BYTES = 0x48,
     VICTIM_BYTES = 0x88,
     PAGE_VICTIM_BYTES = 0xf8, /* chunk size 0x100: a zero byte only clears its flags */
@@ -174,7 +176,7 @@ static void expect(const char *code, const void *address, const void *culprit)
 
 static char *chunk_of(char *block)
 {
-    return block - 16;
+    return block - 2 * WORD_BYTES;
 }
 
 static size_t *words_of(char *block)
@@ -182,12 +184,15 @@ static size_t *words_of(char *block)
     return (size_t *)(void *)block;
 }
 
-static const size_t garbage = 0x4141414141414141;
+/* What heaps of threads are aligned to. */
+#define HEAP_BYTES ((size_t)1 << (WORD_BYTES == 8 ? 26 : 20))
+
+static const size_t garbage = SIZE_MAX / 0xff * 0x41;
 
 /* Fills a block to its end, and so many bytes beyond. */
 static void overflow(char *block, size_t beyond, int byte)
 {
-    size_t usable = (words_of(block)[-1] & ~(size_t)7) - 8;
+    size_t usable = (words_of(block)[-1] & ~(size_t)7) - WORD_BYTES;
     memset(block, byte, usable + beyond);
 }
 
@@ -215,14 +220,14 @@ static void overflow_used_24(void)
 static void overflow_zero_flags(void)
 {
     overflow(g_page.culprit, 0, 'A');
-    g_page.victim[-8] = 0;
+    g_page.victim[-WORD_BYTES] = 0;
     expect("prev-inuse", chunk_of(g_page.victim), g_page.culprit);
 }
 
 static void overflow_zero_size(void)
 {
     overflow(g_long.culprit, 0, 'A');
-    g_long.victim[-8] = 0;
+    g_long.victim[-WORD_BYTES] = 0;
     expect("chunk-size", chunk_of(g_long.victim), g_long.culprit);
 }
 
@@ -251,7 +256,7 @@ static char *top(void)
 
 static void overflow_top_1(void)
 {
-    overflow(g_last, 1, 'A');
+    overflow(g_last, 1, top()[-WORD_BYTES] == 'A' ? 'Q' : 'A');
     expect("top-size", chunk_of(top()), g_last);
 }
 
@@ -275,7 +280,7 @@ static void top_zero(void)
 
 static void top_huge(void)
 {
-    words_of(top())[-1] = 0x7fffffffffff1;
+    words_of(top())[-1] = ((SIZE_MAX >> 5) & ~(size_t)15) | 1;
     expect("top-size", chunk_of(top()), g_last);
 }
 
@@ -333,7 +338,7 @@ static void overflow_thread_8(void)
 /* The overflow happens to leave a sound size, but for the flag of thread arenas. */
 static void overflow_thread_flag(void)
 {
-    g_in_thread.victim[-8] = (char)(VICTIM_BYTES + 8) | 1;
+    g_in_thread.victim[-WORD_BYTES] = (char)(VICTIM_BYTES + 8) | 1;
     expect("arena-flag", chunk_of(g_in_thread.victim), g_in_thread.culprit);
 }
 
@@ -441,12 +446,12 @@ static void arena_bin(void)
     char *head = (char *)words_of(g_unsorted)[0];
     words_of(head)[2] = garbage;
     words_of(head)[3] = garbage;
-    expect("arena-list", head + 16, NULL);
+    expect("arena-list", head + 2 * WORD_BYTES, NULL);
 }
 
 static void heap_info(void)
 {
-    size_t heap = (size_t)g_in_thread.victim & ~(((size_t)64 << 20) - 1);
+    size_t heap = (size_t)g_in_thread.victim & ~(HEAP_BYTES - 1);
     size_t arena = *(size_t *)heap;
     *(size_t *)heap = garbage;
     expect("heap-info", (void *)arena, NULL);

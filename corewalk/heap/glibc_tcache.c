@@ -64,6 +64,7 @@ static bool read_counts(const struct glibc *glibc,
         for (unsigned i = 0; i < layout->bin_count; i++) {
             view->counts[i] = most - view->counts[i];
         }
+        view->slot_limit = most;
     }
     return true;
 }
@@ -102,6 +103,15 @@ bool glibc_tcache_bin_agrees(const struct glibc *glibc,
            glibc_size_of(glibc, index) == glibc->min_chunk_bytes + (uint64_t)bin * 16;
 }
 
+/* No bin has more free slots than malloc's own limit: equal bytes are no empty cache. */
+static bool has_slots(const struct glibc *glibc,
+                      enum glibc_tcache_form form,
+                      const struct glibc_tcache_view *view)
+{
+    return form != GLIBC_TCACHE_SLOTS || glibc->mp.tcache_count == 0 ||
+           view->slot_limit <= glibc->mp.tcache_count;
+}
+
 enum condition {
     CONDITION_SOUND,
     CONDITION_DAMAGED, /* of the size of a cache, but with bins that disagree */
@@ -124,7 +134,8 @@ static bool is_cache(struct caches *caches,
         return false;
     }
     struct glibc_tcache_view view;
-    if (!glibc_read_tcache(glibc, &caches->window, form, user, &view)) {
+    if (!glibc_read_tcache(glibc, &caches->window, form, user, &view) ||
+        (condition == CONDITION_SOUND && !has_slots(glibc, form, &view))) {
         return false;
     }
     unsigned wrong = 0;

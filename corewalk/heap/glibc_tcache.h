@@ -11,6 +11,7 @@ enum { GLIBC_TCACHE_BIN_LIMIT = 76 };
 struct glibc_tcache_view {
     uint64_t counts[GLIBC_TCACHE_BIN_LIMIT];
     uint64_t heads[GLIBC_TCACHE_BIN_LIMIT];
+    uint64_t slot_limit; /* the most free slots of a bin, or the limit of malloc where it is more */
 };
 
 /* Reads the struct at the address as one of this form. False: not all of it is there. */

@@ -2,11 +2,13 @@
 The release matrix: the samples run under every release of glibc that Debian still serves, and what
 corewalk finds in their cores is held against what they know of themselves.
 
-    tests/matrix/matrix.py --cli COMMAND [--folder FOLDER] [--only SYSTEM …] [--seed N] [--page FILE]
+    tests/matrix/matrix.py --cli COMMAND [--folder FOLDER] [--only SYSTEM …] [--samples NAME …]
+                           [--seed N] [--keep FOLDER] [--page FILE]
 
 Systems are made in FOLDER when they are not there (chroots.sh); it needs root. Each sample is built
 in its system and runs there, with numbers drawn from the seed. Of each run two cores are taken: by
 the system's gdb, and by the kernel. Each is read twice: with the system's files, and with none.
+The sample `damaged` plants its damages one by one.
 """
 
 import argparse
@@ -26,8 +28,9 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "cli"))
 
 import checks
+import damage
 from facts import MallocInfo, Oracle
-from programs import Program, environment, kernel_core
+from programs import Program, environment, kernel_core, kernel_core_of_crash, unlimited_cores
 from samples import SAMPLES
 
 CLI_SECONDS = 600
@@ -126,11 +129,20 @@ class Files:
 
 @dataclass
 class Run:
-    """A sample in a system, under one of the variants."""
+    """A sample in a system, under one of the variants, or with one of the damages."""
 
     sample: str
     variant: str = ""
     environment: dict = field(default_factory=dict)
+    damage: str = ""
+
+    @property
+    def said(self):
+        return self.damage or self.variant or "-"
+
+    @property
+    def is_abort(self):
+        return self.damage in damage.ABORTS
 
 
 @dataclass
@@ -186,7 +198,7 @@ def build_samples(system, directory):
     wrapped = text[text.index("set(wrapped ") + len("set(wrapped ") :].split(")")[0].split()
     flags = ["-D_GNU_SOURCE", "-O1", "-g", "-fno-builtin", "-pthread"]
     flags += [f"-Wl,--wrap={name}" for name in wrapped]
-    for sample in SAMPLES:
+    for sample in (*SAMPLES, "damaged"):
         compiler, files = sources_of(sample)
         objects = []
         for name in files:
@@ -207,28 +219,35 @@ def runs_of(system):
         if system.minor >= first_minor:
             variable, _, value = setting.partition("=")
             runs += [Run(sample, name, {variable: value}) for sample in samples]
+    planted = [kind for kind in damage.DAMAGES if damage.can_be_planted(kind, system.minor)]
+    runs += [Run("damaged", damage=kind) for kind in planted]
     return runs
 
 
 DEFAULT_COUNTS = {"fragmented": 4000, "threads": 1000, "mmapped": 40, "list": 20000}
 
 
-def arguments_of(sample, numbers):
+def arguments_of(run, numbers):
     """A seed, and in half of the runs a size other than the sample's own."""
     arguments = ["--seed", str(numbers.randrange(1, 1 << 31))]
-    if sample in DEFAULT_COUNTS and numbers.random() < 0.5:
-        count = int(DEFAULT_COUNTS[sample] * numbers.uniform(0.3, 1.7))
+    if run.sample in DEFAULT_COUNTS and numbers.random() < 0.5:
+        count = int(DEFAULT_COUNTS[run.sample] * numbers.uniform(0.3, 1.7))
         arguments += ["--count", str(count)]
+    if run.damage:
+        arguments += ["--text", run.damage]
     return arguments
 
 
 def take_cores(system, run, directory, numbers):
     """(kind, path) of each core; the sample's own files are in the directory."""
     program = system.inside(system.built / run.sample)
-    arguments = ["--oracle", system.inside(directory), *arguments_of(run.sample, numbers)]
+    arguments = ["--oracle", system.inside(directory), *arguments_of(run, numbers)]
     argv = system.argv(directory, program, *arguments)
     cores = []
-    with Program(argv, directory, **run.environment) as process:
+    before = unlimited_cores if run.is_abort else None
+    with Program(argv, directory, before=before, **run.environment) as process:
+        if run.is_abort:
+            return [("kernel", kernel_core_of_crash(process, directory / "core-of-kernel"))]
         process.wait_for_line("ready")
         if system.has("gdb"):
             path = directory / "core-of-gdb"
@@ -243,7 +262,7 @@ def take_cores(system, run, directory, numbers):
 # ---- checks -------------------------------------------------------------------------------------
 
 
-def corewalk(command, files, *arguments):
+def corewalk(command, files, *arguments, statuses=(0,)):
     """What it prints. Where files are missing it may say so by status 1."""
     arguments = [*arguments, "--sysroot", files.sysroot]
     result = subprocess.run(
@@ -252,7 +271,8 @@ def corewalk(command, files, *arguments):
         text=True,
         timeout=CLI_SECONDS,
     )
-    statuses = (0,) if files.are_there else (0, 1)
+    if not files.are_there:
+        statuses = (*statuses, 1)
     assert result.returncode in statuses, f"status {result.returncode}: {result.stderr[-300:]}"
     return result.stdout
 
@@ -282,6 +302,28 @@ def check_core(row, command, path, oracle, info, files):
     checks.check_malloc_info(info, report["heap"], chunks)
     checks.check_list(report["heap"], chunks)
     assert not report["findings"], report["findings"][:3]
+    corewalk(command, files, "check", "--fail-if", "findings", path)
+
+
+def check_damaged_core(row, command, path, directory, oracle, files):
+    kind = row.run.damage
+    statuses = (1,) if kind in damage.INCOMPLETE else (0,)
+    report = json.loads(
+        corewalk(command, files, "analyze", "--format", "json", path, statuses=statuses)
+    )
+    row.layout = report["target"]["libc"].get("layout", "none")
+    chunks = read_list(
+        corewalk(command, files, "list", "--format", "json", path, statuses=statuses)
+    )
+    row.chunk_count = len(chunks)
+    damage.check_findings(report, directory)
+    if row.run.is_abort and files.are_there:
+        damage.check_abort(report, directory)
+    if kind in damage.OVERFLOWS + damage.LISTS:
+        damage.check_rest_of_heap(oracle, chunks)
+        damage.check_sums(report["heap"])
+    if report["findings"]:
+        corewalk(command, files, "check", "--fail-if", "findings", path, statuses=(3,))
 
 
 def told(error):
@@ -301,7 +343,10 @@ def check_run(system, run, command, directory, numbers):
         for files in (Files(system.root, True), Files(nothing, False)):
             row = Row(system, run, kind, "all" if files.are_there else "none")
             try:
-                check_core(row, command, path, oracle, info, files)
+                if run.damage:
+                    check_damaged_core(row, command, path, directory, oracle, files)
+                else:
+                    check_core(row, command, path, oracle, info, files)
                 row.verdict = "exact"
             except (AssertionError, subprocess.TimeoutExpired, KeyError, ValueError) as error:
                 row.verdict = f"WRONG: {told(error)}"
@@ -334,15 +379,19 @@ def check_system(system, command, numbers, samples, keep):
 
 # ---- the table ----------------------------------------------------------------------------------
 
-COLUMNS = "{:<14} {:<6} {:<6} {:<15} {:<17} {:<7} {:<5} {:>7}  {:<10} {}"
+COLUMNS = "{:<14} {:<6} {:<6} {:<15} {:<24} {:<7} {:<5} {:>7}  {:<10} {}"
 HEADINGS = ("system", "glibc", "arch", "sample", "with", "core", "files", "chunks", "layout", "is")
 
 
 def line_of(row):
     system = row.system
-    words = (system.name, system.glibc, system.arch, row.run.sample, row.run.variant or "-")
+    words = (system.name, system.glibc, system.arch, row.run.sample, row.run.said)
     words += (row.core, row.files, row.chunk_count, row.layout or "-", row.verdict)
     return COLUMNS.format(*words)[:1000].replace("\n", " ")
+
+
+def right_of(rows):
+    return sum(row.is_right for row in rows)
 
 
 PAGE_COLUMNS = "{:<14} {:<6} {:<6} {:<15} {:<17} {:>7}  {:<10} {}"
@@ -359,13 +408,31 @@ def page_lines(rows):
         chunk_count = max(row.chunk_count for row in of_run)
         layouts = sorted({row.layout or "-" for row in of_run})
         words = (system.name, system.glibc, system.arch, run.sample, run.variant or "-")
-        right = f"{sum(row.is_right for row in of_run)} of {len(of_run)}"
+        right = f"{right_of(of_run)} of {len(of_run)}"
         yield PAGE_COLUMNS.format(*words, chunk_count, " ".join(layouts), right)
 
 
-def page_of(rows, seed):
+def release_of(row):
+    return row.system.glibc if row.system.arch == "amd64" else f"{row.system.glibc} i386"
+
+
+def damage_lines(rows):
+    """A line for each damage: how many readings of its cores are right in each release."""
+    releases = sorted({release_of(row) for row in rows}, key=lambda name: (len(name), name))
+    columns = "{:<25}" + "{:>10}" * len(releases)
+    yield columns.format("damage", *releases)
+    for kind in damage.DAMAGES:
+        cells = []
+        for release in releases:
+            mine = [r for r in rows if r.run.damage == kind and release_of(r) == release]
+            cells.append(f"{right_of(mine)}/{len(mine)}" if mine else "-")
+        yield columns.format(kind, *cells)
+
+
+def page_of(all_rows, seed):
     """The page for docs/: what was proven, run by run."""
-    right = sum(row.is_right for row in rows)
+    rows = [row for row in all_rows if not row.run.damage]
+    damaged = [row for row in all_rows if row.run.damage]
     lines = [
         "# Releases that corewalk is exact on",
         "",
@@ -374,17 +441,31 @@ def page_of(rows, seed):
         "cores were taken of each run, by the suite's gdb and by the kernel, and each was read twice:",
         "with the suite's files, and with none, as a stranger's. A reading is exact when every chunk",
         "is what the sample knows it to be, every sum is what `mallinfo` or `mallinfo2` and",
-        "`malloc_info` said at the same moment, and nothing was found damaged. `layout` is what the",
-        "probe made of the memory alone. The page is made, as root, by",
+        "`malloc_info` said at the same moment, and `check --fail-if findings` finds nothing.",
+        "`layout` is what the probe made of the memory alone. The page is made, as root, by",
         "",
         f"    tests/run --matrix --seed {seed} --page docs/releases.md",
         "",
-        f"**{right} of {len(rows)} readings are exact.** (From 2.43 on glibc's own sum of mapped",
+        f"**{right_of(rows)} of {len(rows)} readings are exact.** (From 2.43 on glibc's own sum of mapped",
         "bytes drifts by two words with each `mremap`; it is compared without them.)",
         "",
         "```",
         PAGE_COLUMNS.format(*PAGE_HEADINGS),
         *page_lines(rows),
+        "```",
+        "",
+        "## Damages that are found on them",
+        "",
+        "The sample `damaged` plants one damage at a time, and writes down what must be found: what",
+        "it is, where, and which block is to blame. A reading is right when that is found and nothing",
+        "else, and the rest of the heap is still as the sample knows it. Those of `abort-…` are found",
+        "by glibc, which ends the process: the core is the kernel's, and glibc's message is shown.",
+        "From 2.43 on there are no fastbins to be damaged.",
+        "",
+        f"**{right_of(damaged)} of {len(damaged)} readings are right.**",
+        "",
+        "```",
+        *damage_lines(damaged),
         "```",
         "",
         "Releases in between are served by no suite any more: `tests/unit/heap/test_glibc_releases.c`",
@@ -403,7 +484,7 @@ def options():
     parser.add_argument("--cli", required=True, type=Path, help="the command line under test")
     parser.add_argument("--folder", default=default_folder(), type=Path, help="of the systems")
     parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
-    parser.add_argument("--samples", nargs="+", choices=SAMPLES, help="only these")
+    parser.add_argument("--samples", nargs="+", choices=[*SAMPLES, "damaged"], help="only these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for the cores that are read wrong")
     parser.add_argument("--page", type=Path, help="where to write the result")
@@ -420,7 +501,7 @@ def main():
         rows += check_system(system, given.cli.resolve(), numbers, given.samples, given.keep)
     if given.page:
         given.page.write_text(page_of(rows, given.seed))
-    right = sum(row.is_right for row in rows)
+    right = right_of(rows)
     print(f"matrix: {right} passed, {len(rows) - right} failed")
     return 0 if right == len(rows) else 1
 

@@ -11,13 +11,13 @@
 #include "support/core_builder.h"
 
 #include <elf.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     PAGE_BYTES = 4096,
-    SIGNAL_OF_DUMP = 6, /* SIGABRT */
     SIGINFO_BYTES = 128,
     NO_REGISTER = -1,
     I386_GS_REGISTER = 10,
@@ -130,6 +130,7 @@ static void *extend(struct array *array, size_t item_bytes, size_t count)
 struct core_builder *core_builder_create(enum cw_arch arch)
 {
     struct core_builder *builder = allocate(sizeof *builder);
+    builder->signal = SIGABRT;
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
         if (layouts[i].arch == arch) {
             builder->layout = &layouts[i];
@@ -138,7 +139,6 @@ struct core_builder *core_builder_create(enum cw_arch arch)
     if (builder->layout == NULL) {
         misuse("unknown machine");
     }
-    builder->signal = SIGNAL_OF_DUMP;
     return builder;
 }
 

@@ -114,6 +114,7 @@ static void a_busy_arena_is_forgiven(void)
     core_builder_word(binned.core, binned.chunks[1] + 24, binned.chunks[0]);
     core_builder_signal(binned.core, 0);
     uint32_t locked = 1;
+    core_builder_signal(binned.core, 0);
     core_builder_bytes(
         binned.core, glibc_builder_arena_address(binned.builder, 0), &locked, sizeof locked);
     struct heap_case c;

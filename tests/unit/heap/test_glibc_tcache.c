@@ -319,6 +319,23 @@ static void move_fields(const struct cached *cached, unsigned thread, bool is_ke
     core_builder_word(core, far_field(thread), is_kept ? user : 0);
 }
 
+/* A filled block as large as a newer release's cache would count as an empty one. */
+static void equal_bytes_are_no_cache(void)
+{
+    struct cached cached = make(modern());
+    struct core_builder *core = glibc_builder_core(cached.builder);
+    cw_addr chunk = glibc_builder_chunk(cached.builder, 0, 0x300);
+    for (unsigned off = 16; off < 16 + 152; off += 8) {
+        core_builder_word(core, chunk + off, 0x7878787878787878);
+    }
+    core_builder_word(core, near_field(0) + 8, chunk + 16);
+    struct heap_case c;
+    open(&c, &cached);
+    CU_ASSERT_EQUAL(heap_case_state(&c, chunk), CW_CHUNK_USED);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_TCACHE].count, 4);
+    done(&c, &cached);
+}
+
 /* The program's own thread-local data lies between. */
 static void caches_may_be_far_from_the_thread_pointer(void)
 {
@@ -426,6 +443,7 @@ CW_TEST_MAIN("heap/glibc_tcache",
              CW_TEST(the_first_chunk_may_be_a_cache),
              CW_TEST(a_cache_may_keep_a_remainder),
              CW_TEST(a_cache_may_be_a_granule_larger),
+             CW_TEST(equal_bytes_are_no_cache),
              CW_TEST(caches_may_be_far_from_the_thread_pointer),
              CW_TEST(a_thread_may_have_none),
              CW_TEST(no_cache_at_all_is_a_note),
