@@ -118,6 +118,16 @@ static void drop_unused(struct glibc_copies *copies)
     copies->count = cw_max(kept, 1);
 }
 
+static void note_no_main(const struct glibc *glibc)
+{
+    cw_note_add(glibc->builder->coverage,
+                CW_WARNING,
+                "main-arena-not-found",
+                0,
+                "neither the main arena nor its memory was found, only thread arenas: what it "
+                "holds, often most of the heap, counts as other memory");
+}
+
 static bool find_parts(struct glibc_copies *copies)
 {
     if (!glibc_find_arenas(copies)) {
@@ -130,6 +140,9 @@ static bool find_parts(struct glibc_copies *copies)
     bool has_main = glibc->arenas.count > 0 && glibc_arena_at(glibc, 0)->is_main;
     if (!has_main && !glibc_find_orphan(glibc)) {
         return false;
+    }
+    if (glibc->arenas.count > 0 && !glibc_arena_at(glibc, 0)->is_main) {
+        note_no_main(glibc);
     }
     if (glibc->arenas.count == 0) {
         note_absence(glibc);

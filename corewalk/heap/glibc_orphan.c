@@ -8,45 +8,73 @@
  */
 #include "heap/glibc_walk.h"
 
-enum { CONFIRMING_HOPS = 48 };
+enum {
+    CONFIRMING_HOPS = 48,
+    HOPS_BEHIND_CACHE = 4, /* a first chunk of a cache's very size confirms as well */
+};
 
-static bool leads_on(const struct glibc *glibc,
-                     struct glibc_window *window,
-                     cw_addr start,
-                     cw_addr end)
-{
-    const struct glibc_span span = {.kind = GLIBC_SPAN_MAIN};
-    uint64_t previous_bytes = 0;
-    cw_addr chunk = start;
-    for (unsigned hop = 0; hop < CONFIRMING_HOPS; hop++) {
-        uint64_t size_word;
-        uint64_t footer;
-        if (chunk >= end || !glibc_peek(window, chunk, &footer) ||
-            !glibc_peek(window, chunk + glibc->word_bytes, &size_word) ||
-            !glibc_size_is_sane(glibc, &span, size_word, end - chunk)) {
-            return false;
-        }
-        bool is_in_use = (size_word & GLIBC_PREV_INUSE) != 0;
-        if (hop == 0 ? footer != 0 || !is_in_use : !is_in_use && footer != previous_bytes) {
-            return false;
-        }
-        previous_bytes = glibc_chunk_bytes(size_word);
-        chunk += previous_bytes;
-    }
-    return true;
-}
-
-/* The first chunk's size, where it is that of a cache, leaves only releases with this form. */
-static void narrow(struct glibc *glibc, uint64_t first_bytes)
+/* The form of the cache that takes a chunk of this size; NONE: no cache does. */
+static enum glibc_tcache_form form_of(const struct glibc *glibc, uint64_t chunk_bytes)
 {
     for (unsigned form = GLIBC_TCACHE_CHAR; form < GLIBC_TCACHE_FORM_COUNT; form++) {
         uint64_t request =
             glibc_tcache_bytes(glibc->space->word_bytes, (enum glibc_tcache_form)form);
         uint64_t bytes = request + glibc->word_bytes + glibc->alignment - 1;
-        if (first_bytes == cw_align_down(bytes, glibc->alignment)) {
-            glibc_narrow(&glibc->candidates, glibc_with_tcache_form((enum glibc_tcache_form)form));
-            glibc->layout = glibc_pick(glibc->candidates);
+        if (chunk_bytes == cw_align_down(bytes, glibc->alignment)) {
+            return (enum glibc_tcache_form)form;
         }
+    }
+    return GLIBC_TCACHE_NONE;
+}
+
+/* Is it a chunk that fits to the one before it? Brk memory's first has none before it. */
+static bool fits(const struct glibc *glibc,
+                 struct glibc_window *window,
+                 cw_addr chunk,
+                 cw_addr end,
+                 uint64_t previous_bytes,
+                 uint64_t *ret_bytes)
+{
+    const struct glibc_span span = {.kind = GLIBC_SPAN_MAIN};
+    uint64_t size_word;
+    uint64_t footer;
+    if (!glibc_peek(window, chunk, &footer) ||
+        !glibc_peek(window, chunk + glibc->word_bytes, &size_word) ||
+        !glibc_size_is_sane(glibc, &span, size_word, end - chunk)) {
+        return false;
+    }
+    bool is_in_use = (size_word & GLIBC_PREV_INUSE) != 0;
+    *ret_bytes = glibc_chunk_bytes(size_word);
+    return previous_bytes == 0 ? footer == 0 && is_in_use : is_in_use || footer == previous_bytes;
+}
+
+/* Do chunks lead on from here: many, or all up to the end, or some behind what looks a cache? */
+static bool leads_on(const struct glibc *glibc,
+                     struct glibc_window *window,
+                     cw_addr start,
+                     cw_addr end)
+{
+    uint64_t bytes = 0;
+    uint64_t first_bytes = 0;
+    unsigned hop = 0;
+    cw_addr chunk = start;
+    while (hop < CONFIRMING_HOPS && chunk < end && fits(glibc, window, chunk, end, bytes, &bytes)) {
+        first_bytes = hop == 0 ? bytes : first_bytes;
+        chunk += bytes;
+        hop++;
+    }
+    bool begins_with_cache = hop > 0 && form_of(glibc, first_bytes) != GLIBC_TCACHE_NONE;
+    return hop >= CONFIRMING_HOPS ||
+           (begins_with_cache && (hop >= HOPS_BEHIND_CACHE || (hop > 1 && chunk == end)));
+}
+
+/* The first chunk's size, where it is that of a cache, leaves only releases with this form. */
+static void narrow(struct glibc *glibc, uint64_t first_bytes)
+{
+    enum glibc_tcache_form form = form_of(glibc, first_bytes);
+    if (form != GLIBC_TCACHE_NONE) {
+        glibc_narrow(&glibc->candidates, glibc_with_tcache_form(form));
+        glibc->layout = glibc_pick(glibc->candidates);
     }
 }
 

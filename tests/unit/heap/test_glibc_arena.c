@@ -191,6 +191,24 @@ static void walks_brk_memory_with_nothing_else(void)
     done(&c, builder);
 }
 
+/* The cache in front, and what little leads on from it, tell that it is brk memory. */
+static void walks_brk_memory_that_is_damaged_early(void)
+{
+    struct glibc_builder *builder = make(1);
+    struct core_builder *core = glibc_builder_core(builder);
+    for (uint64_t off = 0; off < 0x3000; off += 8) {
+        core_builder_word(core, GLIBC_BUILDER_LIBC + off, 0);
+    }
+    core_builder_word(core, GLIBC_BUILDER_BRK + 0x290 + UINT64_C(6) * 0x40 + 8, 0x41414141);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL_FATAL(c.heap.arena_count, 1);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_USED].count, 99);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_UNKNOWN].bytes, 0x40);
+    CU_ASSERT_EQUAL(heap_case_count(&c.findings, "chunk-size"), 1);
+    done(&c, builder);
+}
+
 /* The main arena's memory came from mmap: no brk, so sbrk_base is 0. */
 static void finds_memory_that_mmap_gave(void)
 {
@@ -283,6 +301,7 @@ CW_TEST_MAIN("heap/glibc_arena",
              CW_TEST(other_lists_are_no_arena),
              CW_TEST(walks_brk_memory_without_its_arena),
              CW_TEST(walks_brk_memory_with_nothing_else),
+             CW_TEST(walks_brk_memory_that_is_damaged_early),
              CW_TEST(finds_memory_that_mmap_gave),
              CW_TEST(a_lost_heap_info_makes_no_main_arena),
              CW_TEST(a_large_circle_is_followed_once))
