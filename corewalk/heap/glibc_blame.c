@@ -157,8 +157,9 @@ static bool is_printable(uint8_t byte)
 
 enum overwrite {
     OVERWRITE_NONE,
-    OVERWRITE_TEXT, /* it is a letter behind others: so are many sound sizes */
-    OVERWRITE_LIKE, /* it repeats the byte before it, or ends a string */
+    OVERWRITE_OTHER, /* it is like nothing; sound sizes of small chunks differ in it as well */
+    OVERWRITE_TEXT,  /* it is a letter behind others: so are many sound sizes */
+    OVERWRITE_LIKE,  /* it repeats the byte before it, or ends a string */
 };
 
 /*
@@ -185,7 +186,7 @@ static enum overwrite overwrite_of(struct glibc *glibc, cw_addr chunk, uint64_t 
     for (uint64_t i = 0; i < word; i++) {
         is_text &= is_printable(header[i]);
     }
-    return is_text ? OVERWRITE_TEXT : OVERWRITE_NONE;
+    return is_text ? OVERWRITE_TEXT : OVERWRITE_OTHER;
 }
 
 /* ---- blame --------------------------------------------------------------------------------- */
@@ -280,12 +281,15 @@ static bool led_astray(struct glibc *glibc,
     for (unsigned i = evidence->count - 1; i-- > 0;) {
         const struct place *place = &evidence->places[i];
         enum overwrite overwrite = overwrite_of(glibc, place->chunk, blame->resume - place->chunk);
-        if (overwrite != OVERWRITE_NONE && place->is_block && evidence->is_complete &&
-            !is_behind_known) {
+        bool is_alike = overwrite == OVERWRITE_LIKE || overwrite == OVERWRITE_TEXT;
+        bool is_only_known = place->is_block && evidence->is_complete && !is_behind_known;
+        if (is_alike && is_only_known) {
             settle(glibc, blame, place->chunk, GLIBC_LIKELY);
             return true;
         }
-        if (overwrite != OVERWRITE_NONE) {
+        if (overwrite == OVERWRITE_OTHER && is_only_known) {
+            *ret_doubt = GLIBC_UNCERTAIN;
+        } else if (is_alike) {
             bool is_faint = overwrite == OVERWRITE_TEXT && is_behind_known && !place->is_block;
             *ret_doubt = is_faint ? GLIBC_MAY_BE : GLIBC_UNCERTAIN;
         }
