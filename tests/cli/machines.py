@@ -82,6 +82,8 @@ def build_samples(machine, directory):
     build = directory / "build"
     configured = run(
         "cmake",
+        "-G",
+        "Ninja",
         "-S",
         SOURCES,
         "-B",
