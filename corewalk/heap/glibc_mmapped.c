@@ -374,6 +374,29 @@ static bool is_anchored(const struct scan *scan, size_t index)
            (behind != NULL && behind->start == end);
 }
 
+/* Several too many: those that lie anywhere, if mp_ counts all but them. */
+static void refute_loose(struct scan *scan)
+{
+    struct cw_tally anchored = {0};
+    if (!scan->is_counted || scan->sure.count <= scan->counted.count) {
+        return;
+    }
+    for (size_t i = 0; i < scan->found.count; i++) {
+        const struct mapping *mapping = found_at(scan, i);
+        if (!mapping->is_near_stack && is_anchored(scan, i)) {
+            cw_tally_add(&anchored, mapping->total_bytes);
+        }
+    }
+    if (!is_all(scan, anchored)) {
+        return;
+    }
+    for (size_t i = 0; i < scan->found.count; i++) {
+        struct mapping *mapping = found_at(scan, i);
+        mapping->is_refuted = !mapping->is_near_stack && !is_anchored(scan, i);
+    }
+    scan->sure = anchored;
+}
+
 /*
  * One too many: it is the one whose bytes mp_ does not count. Among several of that size it is the
  * only one that lies anywhere; if that does not tell them apart, nothing does.
@@ -445,6 +468,7 @@ static void add_found(struct scan *scan)
     struct cw_tally added = tally_found(scan);
     bool with_stacks = find_drift(scan, added, &drift);
     if (!with_stacks) {
+        refute_loose(scan);
         refute_one(scan);
         added = scan->sure;
     }

@@ -20,10 +20,11 @@ enum {
     LONGEST_FENCE = 3,           /* fenceposts in a row: two, and a remainder of the same size */
 };
 
-#define RESYNC_HOPS  (UINT64_C(1) << 26)
-#define SEARCH_BYTES (UINT64_C(1) << 30) /* for references to blocks: these, or what is twice as \
-                                          */
-enum { SEARCHES = 2 };                   /* much as there is, if that is more */
+#define RESYNC_HOPS (UINT64_C(1) << 26)
+#define SEARCH_BYTES                                                            \
+    (UINT64_C(1) << 30) /* for references to blocks: these, or what is twice as \
+                         */
+enum { SEARCHES = 2 };  /* much as there is, if that is more */
 
 struct walk {
     struct glibc *glibc;

@@ -113,6 +113,7 @@ class Cores:
         self.samples = Path(samples) if samples else COMMANDS[0].parents[1] / "samples"
         self.made = {}
         self.built = {}
+        self.taken_count = 0
 
     def folder(self, name):
         path = self.directory / name
@@ -139,7 +140,8 @@ class Cores:
             runner, program_path = machine.runner, self.samples_of(machine) / sample
         if way == "qemu":
             core_arguments = ("--exe", program_path, "--sysroot", AARCH64_ROOT)
-        folder = self.folder(f"{sample}-{kind}-{len(self.made)}")
+        self.taken_count += 1
+        folder = self.folder(f"{sample}-{kind}-{self.taken_count}")
         path = folder / "the-core"
         argv = [*runner, program_path, "--oracle", folder, *arguments]
         with Program(argv, folder, **extra_environment) as program:

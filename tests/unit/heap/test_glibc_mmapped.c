@@ -221,6 +221,21 @@ static void one_too_many_is_the_one_that_mp_does_not_count(void)
     }
 }
 
+static void several_too_many_are_those_that_lie_anywhere(void)
+{
+    struct glibc_builder *builder = make(row(112), 0x80000);
+    core_builder_word(glibc_builder_core(builder), MAPPINGS + 0x1000 + 8, 0x4002);
+    core_builder_word(glibc_builder_core(builder), MAPPINGS + 0x10000 + 8, 0x6002);
+    glibc_builder_mmapped(builder, MAPPINGS + 0x2c000, 0x24000, 0);
+    glibc_builder_mmapped(builder, MAPPINGS + 0x50000, 0x30000, 0);
+    struct heap_case c;
+    open(&c, builder);
+    CU_ASSERT_EQUAL(c.heap.by_state[CW_CHUNK_MMAPPED].count, 2);
+    CU_ASSERT_EQUAL(heap_case_state(&c, MAPPINGS + 0x1000), CW_CHUNK_STATE_COUNT);
+    CU_ASSERT_EQUAL(heap_case_count(&c.coverage, "mmapped-count"), 0);
+    done(&c, builder);
+}
+
 static void without_mp_what_validates_is_kept(void)
 {
     struct glibc_builder *builder = make(row(112), 0x80000);
@@ -251,5 +266,6 @@ CW_TEST_MAIN("heap/glibc_mmapped",
              CW_TEST(stale_headers_everywhere_cost_little),
              CW_TEST(a_disagreement_is_said),
              CW_TEST(content_that_looks_like_a_header),
+             CW_TEST(several_too_many_are_those_that_lie_anywhere),
              CW_TEST(one_too_many_is_the_one_that_mp_does_not_count),
              CW_TEST(without_mp_what_validates_is_kept))
