@@ -63,7 +63,8 @@ static const char *program_text(const struct cw_analysis_input *input,
                                 name[0] != '\0' ? name : "unknown",
                                 executable->start);
     }
-    const char *alias = name[0] != '\0' && !is_name_of(executable->path, input->target->program)
+    const char *program = input->target->program;
+    const char *alias = program != NULL && !is_name_of(executable->path, program)
                             ? cw_report_printf(report, ", running as %s", name)
                             : "";
     const char *id = build_id[0] != '\0' ? cw_report_printf(report, "build-id %.12s...", build_id)

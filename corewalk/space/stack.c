@@ -45,8 +45,11 @@ bool cw_stack_of_descriptor(const struct cw_space *space,
                             struct cw_stack *stack)
 {
     unsigned word = space->word_bytes;
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     uint64_t seen = see_descriptor(space, descriptor, &data);
+    if (data == NULL) {
+        return false;
+    }
     for (uint64_t off = 0; off + 3 * (uint64_t)word <= seen; off += word) {
         uint64_t words[3];
         for (unsigned i = 0; i < 3; i++) {
@@ -112,8 +115,13 @@ bool cw_space_stacks(const struct cw_space *space,
     size_t thread_count = space->target->thread_count;
     size_t cached_count = cw_stack_cache_find(space, NULL, 0);
     size_t limit = thread_count + cached_count;
+    if (limit == 0) {
+        *ret_stacks = NULL;
+        *ret_count = 0;
+        return true;
+    }
     struct cw_stack *stacks = cw_arena_alloc_array(arena, limit, sizeof *stacks);
-    if (stacks == NULL && limit > 0) {
+    if (stacks == NULL) {
         return false;
     }
     size_t found = 0;
